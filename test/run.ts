@@ -1,5 +1,5 @@
 // `npm test`: runs the named stages (all of them when none is named) and ends with one line, "N passed, N failed, N skipped".
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -13,6 +13,7 @@ type Stage = (typeof stages)[number];
 function testFiles(stage: Stage): string[] {
 	const found: string[] = [];
 	const visit = (folder: string) => {
+		if (!existsSync(join(root, folder))) return;
 		for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
 			const path = `${folder}/${entry.name}`;
 			if (entry.isDirectory()) {

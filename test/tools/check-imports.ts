@@ -1,5 +1,5 @@
 // The direction of imports (DESIGN: "Dependencies run one way"). An import that runs back fails the check and the build.
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -28,6 +28,7 @@ function partOf(path: string): string {
 }
 
 function* sources(folder: string): Generator<string> {
+	if (!existsSync(join(root, folder))) return;
 	for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
 		const path = `${folder}/${entry.name}`;
 		if (entry.isDirectory()) {

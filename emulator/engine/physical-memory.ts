@@ -1,0 +1,99 @@
+// Host-physical memory: RAM and ROM lie in WebAssembly memory behind the processor's state; the rest is answered by a bus.
+
+import { RAM_BASE } from "../isa/state.ts";
+
+/** What a physical page is. */
+export const PageKind = { unmapped: 0, ram: 1, rom: 2, mmio: 3 } as const;
+
+/** Answers accesses to pages that are not RAM or ROM. Addresses are host-physical. */
+export interface PhysicalBus {
+	read(address: number, size: 1 | 2 | 4): number;
+	write(address: number, size: 1 | 2 | 4, value: number): void;
+}
+
+const PAGES_BELOW_4G = 1 << 20;
+const WASM_PAGE = 0x10000;
+
+export class PhysicalMemory {
+	readonly memory: WebAssembly.Memory;
+	readonly u8: Uint8Array;
+	readonly i32: Int32Array;
+	readonly i64: BigInt64Array;
+	readonly view: DataView;
+	/** PageKind of every page below 4 GiB. */
+	readonly kind = new Uint8Array(PAGES_BELOW_4G);
+	/** Nonzero for pages that hold decoded code; the engine sets it, every writer must ask it. */
+	readonly hasCode = new Uint8Array(PAGES_BELOW_4G);
+	bus: PhysicalBus | undefined;
+	/** Called for a write into a page with `hasCode`, before the bytes change. */
+	onCodeWrite: (address: number, length: number) => void = () => {};
+
+	/** @param ramBytes a multiple of 4096, at most 3 GiB. */
+	constructor(readonly ramBytes: number) {
+		const pages = Math.ceil((RAM_BASE + ramBytes) / WASM_PAGE);
+		this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+		this.u8 = new Uint8Array(this.memory.buffer);
+		this.i32 = new Int32Array(this.memory.buffer);
+		this.i64 = new BigInt64Array(this.memory.buffer);
+		this.view = new DataView(this.memory.buffer);
+		this.kind.fill(PageKind.ram, 0, ramBytes / 4096);
+	}
+
+	/** PageKind of the page with this number. */
+	kindOf(page: number): number {
+		return page < PAGES_BELOW_4G ? this.kind[page]! : PageKind.unmapped;
+	}
+
+	/** True when the address lies in RAM or ROM, so that RAM_BASE + address is its place in WebAssembly memory. */
+	isBacked(address: number): boolean {
+		const kind = this.kindOf(Math.floor(address / 4096));
+		return kind === PageKind.ram || kind === PageKind.rom;
+	}
+
+	/** Reads within one page, with the side effects that a device gives to it. */
+	read(address: number, size: 1 | 2 | 4): number {
+		if (this.isBacked(address)) {
+			const at = RAM_BASE + address;
+			return size === 1 ? this.u8[at]! : size === 2 ? this.view.getUint16(at, true) : this.view.getUint32(at, true);
+		}
+		if (this.bus) return this.bus.read(address, size);
+		return size === 1 ? 0xff : size === 2 ? 0xffff : 0xffffffff;
+	}
+
+	/** Writes within one page. A write to ROM is lost, as on the bus of a PC. */
+	write(address: number, size: 1 | 2 | 4, value: number): void {
+		const page = Math.floor(address / 4096);
+		const kind = this.kindOf(page);
+		if (kind === PageKind.ram) {
+			if (this.hasCode[page]) this.onCodeWrite(address, size);
+			const at = RAM_BASE + address;
+			if (size === 1) this.u8[at] = value;
+			else if (size === 2) this.view.setUint16(at, value, true);
+			else this.view.setUint32(at, value, true);
+		} else if (kind !== PageKind.rom) this.bus?.write(address, size, value);
+	}
+
+	/** Copies bytes out of RAM or ROM; undefined when any of them is not backed. Never touches a device. */
+	peek(address: number, length: number): Uint8Array | undefined {
+		for (let page = Math.floor(address / 4096); page * 4096 < address + length; page++) {
+			const kind = this.kindOf(page);
+			if (kind !== PageKind.ram && kind !== PageKind.rom) return undefined;
+		}
+		return this.u8.slice(RAM_BASE + address, RAM_BASE + address + length);
+	}
+
+	/** Stores bytes in RAM or ROM (a loader's or a debugger's write); false, and nothing changed, when any of them is not backed. */
+	poke(address: number, bytes: Uint8Array): boolean {
+		const first = Math.floor(address / 4096);
+		for (let page = first; page * 4096 < address + bytes.length; page++) {
+			const kind = this.kindOf(page);
+			if (kind !== PageKind.ram && kind !== PageKind.rom) return false;
+		}
+		for (let page = first; page * 4096 < address + bytes.length; page++) {
+			const start = Math.max(address, page * 4096);
+			if (this.hasCode[page]) this.onCodeWrite(start, Math.min(address + bytes.length, (page + 1) * 4096) - start);
+		}
+		this.u8.set(bytes, RAM_BASE + address);
+		return true;
+	}
+}

@@ -1,0 +1,90 @@
+// The TLB that generated code reads. Tags carry the context (generation, user/supervisor) in their low 12 bits, so that a
+// full flush is a new generation and a change of privilege needs no flush.
+
+import { JumpCache, RAM_BASE, State, Tlb } from "../isa/state.ts";
+import { PageKind, type PhysicalMemory } from "./physical-memory.ts";
+
+const NO_TAG = -1n;
+/** Generations that fit in the tag: bits 11:1; bit 0 is "user". */
+const GENERATIONS = 1 << 11;
+
+export class TranslationLookasideBuffer {
+	private generation = 1;
+	fills = 0;
+	flushes = 0;
+
+	constructor(private readonly physical: PhysicalMemory) {
+		this.clear();
+	}
+
+	private clear(): void {
+		this.physical.i64.fill(NO_TAG, Tlb.base / 8, (Tlb.base + Tlb.entries * Tlb.entrySize) / 8);
+		this.clearJumpCache();
+	}
+
+	private clearJumpCache(): void {
+		this.physical.i32.fill(0, JumpCache.base / 4, (JumpCache.base + JumpCache.entries * JumpCache.entrySize) / 4);
+	}
+
+	/** Sets the context words after CPL, code size or the generation has changed. */
+	updateContext(): void {
+		const { i32, i64 } = this.physical;
+		const user = i32[State.cpl / 4] === 3 ? 1 : 0;
+		i64[State.tlbContext / 8] = BigInt((this.generation << 1) | user);
+		i32[State.jumpContext / 4] = (this.generation << 4) | (i32[State.codeSize / 4]! << 1) | user;
+	}
+
+	/** Forgets every translation (MOV to CR3, CR0, CR4, ...; SDM Vol. 3A §4.10.4). */
+	flush(): void {
+		this.flushes++;
+		if (++this.generation === GENERATIONS) {
+			this.generation = 1;
+			this.clear();
+		}
+		this.updateContext();
+	}
+
+	/** Forgets the translations of one linear page (low and high half of the address as i32). The jump cache, keyed by linear address, goes with it. */
+	flushPage(linearLow: number, _linearHigh: number): void {
+		const entry = Tlb.base + ((linearLow >>> 12) & (Tlb.entries - 1)) * Tlb.entrySize;
+		this.physical.i64[entry / 8] = NO_TAG;
+		this.physical.i64[entry / 8 + 1] = NO_TAG;
+		this.clearJumpCache();
+	}
+
+	/** Forgets what the jump cache knows, for instance after a change of breakpoints. */
+	forgetJumps(): void {
+		this.clearJumpCache();
+	}
+
+	/**
+	 * Enters a translation for the current context. `write` must be false unless the page-table entries are dirty already.
+	 * Pages that are not RAM or ROM are never entered; the write tag is withheld for ROM and for pages that hold decoded code.
+	 */
+	fill(linearLow: number, linearHigh: number, physicalPage: number, write: boolean): void {
+		const kind = this.physical.kindOf(physicalPage);
+		if (kind !== PageKind.ram && kind !== PageKind.rom) return;
+		this.fills++;
+		const { i32 } = this.physical;
+		const entry = (Tlb.base + ((linearLow >>> 12) & (Tlb.entries - 1)) * Tlb.entrySize) >> 2;
+		const tagLow = (linearLow & ~0xfff) | i32[State.tlbContext / 4]!;
+		i32[entry] = tagLow;
+		i32[entry + 1] = linearHigh;
+		const mayWrite = write && kind === PageKind.ram && this.physical.hasCode[physicalPage] === 0;
+		i32[entry + 2] = mayWrite ? tagLow : -1;
+		i32[entry + 3] = mayWrite ? linearHigh : -1;
+		i32[entry + 6] = (RAM_BASE + physicalPage * 4096 - (linearLow & ~0xfff)) | 0;
+		i32[entry + 7] = physicalPage;
+	}
+
+	/** Takes the write permission of the fast path from every entry of a physical page (it has code now, or is watched). */
+	withholdWrites(physicalPage: number): void {
+		const { i32 } = this.physical;
+		for (let entry = Tlb.base / 4; entry < (Tlb.base + Tlb.entries * Tlb.entrySize) / 4; entry += Tlb.entrySize / 4) {
+			if (i32[entry + 7] === physicalPage) {
+				i32[entry + 2] = -1;
+				i32[entry + 3] = -1;
+			}
+		}
+	}
+}
