@@ -25,6 +25,8 @@ export type AccessSize = 1 | 2 | 4;
 
 /** A device in I/O-port or memory-mapped space. `offset` counts from the start of the range that was registered for it. */
 export interface RegisterBlock {
+	/** The widest access that the device decodes; the bus splits wider ones, low part first. Every size when absent. */
+	readonly widestAccess?: AccessSize;
 	/** Reads `size` bytes; may have the side effects that the data sheet gives to a read. */
 	read(offset: number, size: AccessSize): number;
 	write(offset: number, size: AccessSize, value: number): void;
