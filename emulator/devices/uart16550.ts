@@ -213,6 +213,7 @@ export class Uart16550 implements Device, RegisterBlock {
 
 	restore(state: unknown): void {
 		this.state = structuredClone(state as UartState);
+		this.update();
 	}
 
 	registers(): RegisterView[] {
