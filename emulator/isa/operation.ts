@@ -3,7 +3,7 @@
 // decoded record; a compiler can bind them to constants. A row must do every access that can fault before it changes
 // any register, and must not change memory before the last access that can fault.
 
-import type { FunctionBuilder, Variable } from "./emit/function-builder.ts";
+import type { FunctionBuilder } from "./emit/function-builder.ts";
 import { Value, ValueType } from "./emit/value.ts";
 import { SegmentSlot, State } from "./state.ts";
 
@@ -250,8 +250,8 @@ export abstract class Operation {
 	abstract helper(name: string, parameter?: number): void;
 	/** Raises an exception through the helper "raise". Leaves the row. */
 	abstract raise(vector: number): void;
-	/** i32: instructions that may still retire; string instructions take one for each iteration after the first. */
-	abstract fuel(): Variable;
+	/** Leaves between two iterations of a repeated instruction: State.rip becomes the instruction itself, which has retired as often as it went round. */
+	abstract interruptedIteration(): void;
 
 	/** The state word at `offset` as i32. */
 	state32(offset: number): Value {

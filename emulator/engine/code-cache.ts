@@ -1,0 +1,223 @@
+// Blocks of decoded records by physical page, and what happens to them when their bytes change.
+
+import { Record, RecordArena } from "../isa/state.ts";
+import type { RecordDecoder } from "./decoder.ts";
+import { PseudoHandler } from "./interpreter.ts";
+import type { PhysicalMemory } from "./physical-memory.ts";
+import type { TranslationLookasideBuffer } from "./translation-lookaside-buffer.ts";
+
+/** Most instructions of a block: `remaining` is a byte, and short blocks waste less when one is left early. */
+const MAX_BLOCK = 48;
+/** The end of the arena holds the one block that is not kept: an exact number of instructions. */
+const SCRATCH = RecordArena.end - (MAX_BLOCK + 2) * Record.size;
+
+interface Block {
+	/** First record. */
+	readonly record: number;
+	readonly start: number;
+	/** Offset behind the last byte; can lie beyond the page's end. */
+	readonly end: number;
+	readonly instructions: number;
+	readonly mode: number;
+}
+
+interface Page {
+	/** By offset | mode << 13. */
+	readonly blocks: Map<number, Block>;
+}
+
+export class CodeCache {
+	private readonly pages = new Map<number, Page>();
+	private free: number = RecordArena.base;
+	private scratchPage = -1;
+	private scratchStart = 0;
+	private scratchEnd = 0;
+	/** Page offsets of breakpoints: a block does not run over one. */
+	private breakpointOffsets = new Set<number>();
+	blocksDecoded = 0;
+	blocksInvalidated = 0;
+	flushes = 0;
+
+	constructor(
+		private readonly physical: PhysicalMemory,
+		private readonly tlb: TranslationLookasideBuffer,
+		private readonly decoder: RecordDecoder,
+	) {
+		physical.onCodeWrite = (address, length) => this.invalidate(address, length);
+	}
+
+	/** Forgets every block. Only between blocks. */
+	flush(): void {
+		this.flushes++;
+		for (const number of this.pages.keys()) this.physical.hasCode[number] = 0;
+		this.pages.clear();
+		this.free = RecordArena.base;
+		this.tlb.forgetJumps();
+		this.scratchPage = -1;
+	}
+
+	setBreakpointOffsets(offsets: ReadonlySet<number>): void {
+		this.breakpointOffsets = new Set(offsets);
+		this.flush();
+	}
+
+	/**
+	 * The first record of the block at a physical address, decoded when it is not known.
+	 * @param mode log2 of the code size in bytes (State.codeSize)
+	 * @param nextPage gives the physical page that follows linearly, for an instruction that crosses; it throws the fault of that fetch
+	 * @param ignoreBreakpoint a breakpoint at this very address is passed over; such a block is found by such lookups only
+	 */
+	block(address: number, mode: number, nextPage: () => number, ignoreBreakpoint: boolean): number {
+		const number = Math.floor(address / 4096);
+		const offset = address & 0xfff;
+		const passing = ignoreBreakpoint && this.breakpointOffsets.has(offset);
+		if (!passing && this.breakpointOffsets.has(offset)) {
+			this.pseudo(SCRATCH, PseudoHandler.breakpoint, offset);
+			return SCRATCH;
+		}
+		const key = offset | (mode << 13) | (passing ? 1 << 16 : 0);
+		const found = this.pages.get(number)?.blocks.get(key);
+		if (found) return found.record;
+		return this.decode(number, offset, mode, key, nextPage);
+	}
+
+	/** True when jumps straight to the block may be remembered: it is not a crossing instruction, which depends on two mappings. */
+	isLinkable(record: number): boolean {
+		const { view } = this.physical;
+		const handler = view.getUint16(record + Record.handler, true);
+		return handler !== PseudoHandler.breakpoint && record < SCRATCH;
+	}
+
+	private decode(number: number, offset: number, mode: number, key: number, nextPage: () => number): number {
+		const { physical } = this;
+		if (this.free + (MAX_BLOCK + 2) * Record.size > SCRATCH) this.flush();
+		const record = this.free;
+		const bits = 8 << mode;
+		this.decoder.begin(bits, number, offset, undefined);
+		let at = record;
+		let position = offset;
+		let instructions = 0;
+		let crosses = false;
+		while (instructions < MAX_BLOCK) {
+			if (instructions > 0 && this.breakpointOffsets.has(position)) break;
+			const decoded = position < 4096 ? this.decoder.next(at, bits, position) : undefined;
+			if (!decoded) {
+				crosses = instructions === 0;
+				break;
+			}
+			position += decoded.length;
+			at += Record.size;
+			instructions++;
+			if (decoded.endsBlock) break;
+		}
+		this.decoder.end();
+		if (crosses) return this.decodeCrossing(number, offset, bits, nextPage);
+		this.pseudo(at, PseudoHandler.continue, position);
+		for (let n = 0; n < instructions; n++) physical.u8[record + n * Record.size + Record.remaining] = instructions - n;
+		this.free = at + Record.size;
+		this.blocksDecoded++;
+		let page = this.pages.get(number);
+		if (!page) {
+			page = { blocks: new Map() };
+			this.pages.set(number, page);
+			physical.hasCode[number] = 1;
+			this.tlb.withholdWrites(number);
+		}
+		page.blocks.set(key, { record, start: offset, end: position, instructions, mode });
+		return record;
+	}
+
+	/** One instruction that lies in two pages: decoded each time, since the mapping of the second page can change. */
+	private decodeCrossing(number: number, offset: number, bits: number, nextPage: () => number): number {
+		const following = nextPage();
+		const rest = this.physical.peek(following * 4096, 15) ?? new Uint8Array(0);
+		this.decoder.begin(bits, number, offset, rest);
+		const decoded = this.decoder.next(SCRATCH, bits, offset);
+		this.decoder.end();
+		if (!decoded) this.pseudo(SCRATCH, PseudoHandler.undefined, offset);
+		this.physical.u8[SCRATCH + Record.remaining] = 1;
+		const end = offset + (decoded?.length ?? 1);
+		// A branch of a crossing instruction must not be linked: its record is reused.
+		this.physical.i32[(SCRATCH + Record.link) >> 2] = -1;
+		this.pseudo(SCRATCH + Record.size, PseudoHandler.continue, end);
+		this.scratchPage = -1;
+		return SCRATCH;
+	}
+
+	/**
+	 * A block of exactly `count` instructions (at least 1, or up to the end of the block) that then returns to the run loop.
+	 * `record` is a block's first record, or the record of a crossing instruction.
+	 */
+	exactly(record: number, count: number, page: number): number {
+		const { u8, view } = this.physical;
+		const available = u8[record + Record.remaining]!;
+		const instructions = Math.min(count, available);
+		if (record !== SCRATCH) u8.copyWithin(SCRATCH, record, record + (available + 1) * Record.size);
+		if (instructions < available) {
+			const end = SCRATCH + instructions * Record.size;
+			this.pseudo(end, PseudoHandler.end, view.getUint16(end + Record.offset, true));
+		}
+		for (let n = 0; n < instructions; n++) {
+			u8[SCRATCH + n * Record.size + Record.remaining] = instructions - n;
+			const link = (SCRATCH + n * Record.size + Record.link) >> 2;
+			if (this.physical.i32[link]! >= 0) this.physical.i32[link] = -1;
+		}
+		this.scratchPage = page;
+		this.scratchStart = view.getUint16(SCRATCH + Record.offset, true);
+		this.scratchEnd = view.getUint16(SCRATCH + instructions * Record.size + Record.offset, true);
+		return SCRATCH;
+	}
+
+	private pseudo(at: number, handler: number, offset: number): void {
+		this.physical.u8.fill(0, at, at + Record.size);
+		this.physical.view.setUint16(at + Record.handler, handler, true);
+		this.physical.view.setUint16(at + Record.offset, offset, true);
+	}
+
+	/** The bytes of a physical range are about to change: blocks that hold any of them go to the run loop's lookup from now on. */
+	private invalidate(address: number, length: number): void {
+		const number = Math.floor(address / 4096);
+		const from = address & 0xfff;
+		const to = from + length;
+		if (number === this.scratchPage && this.scratchStart < to && this.scratchEnd > from) this.stampScratch();
+		const page = this.pages.get(number);
+		if (!page) {
+			this.physical.hasCode[number] = 0;
+			return;
+		}
+		const dead: Block[] = [];
+		for (const [key, block] of page.blocks) {
+			if (block.start >= to || block.end <= from) continue;
+			dead.push(block);
+			page.blocks.delete(key);
+		}
+		if (dead.length === 0) return;
+		this.blocksInvalidated += dead.length;
+		for (const block of dead) this.stamp(block.record, block.instructions);
+		for (const block of page.blocks.values()) this.unlink(block, dead);
+		if (page.blocks.size === 0) {
+			this.pages.delete(number);
+			this.physical.hasCode[number] = 0;
+		}
+	}
+
+	private stamp(record: number, instructions: number): void {
+		for (let n = 0; n < instructions; n++) {
+			this.physical.view.setUint16(record + n * Record.size + Record.handler, PseudoHandler.resync, true);
+		}
+	}
+
+	private stampScratch(): void {
+		this.stamp(SCRATCH, this.physical.u8[SCRATCH + Record.remaining]!);
+	}
+
+	/** Takes back the links of a block into dead ones. */
+	private unlink(block: Block, dead: readonly Block[]): void {
+		const { i32 } = this.physical;
+		for (let n = 0; n < block.instructions; n++) {
+			const link = (block.record + n * Record.size + Record.link) >> 2;
+			const target = i32[link]!;
+			if (target > 0 && dead.some((gone) => gone.record === target)) i32[link] = 0;
+		}
+	}
+}

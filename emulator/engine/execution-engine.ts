@@ -1,0 +1,315 @@
+// Runs one processor: owns the generated interpreter's instance, finds blocks for it, and turns helpers' outcomes and faults
+// into what generated code does next. It knows instructions and their count, not time, interrupts or devices.
+
+import { JumpCache, Record, Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
+import { CodeCache } from "./code-cache.ts";
+import { RecordDecoder } from "./decoder.ts";
+import { ExitReason } from "./exit-reason.ts";
+import { Fault, Vector } from "./fault.ts";
+import { type Helper, Outcome, type ProcessorHooks } from "./helper.ts";
+import { instructionSet } from "./instruction-set.ts";
+import { PseudoHandler } from "./interpreter.ts";
+import type { PhysicalMemory } from "./physical-memory.ts";
+import type { TranslationLookasideBuffer } from "./translation-lookaside-buffer.ts";
+
+/** Most instructions of one call into generated code: it has to return now and then so that V8 can replace it by optimised code. */
+const SLICE = 200_000;
+const STOLEN = 0x40000000;
+/** Vectors that push an error code (SDM Vol. 3A, Table 6-1). */
+const WITH_ERROR_CODE = new Set<number>([
+	Vector.doubleFault,
+	Vector.invalidTss,
+	Vector.segmentNotPresent,
+	Vector.stackFault,
+	Vector.generalProtection,
+	Vector.pageFault,
+	Vector.alignmentCheck,
+]);
+
+export class ExecutionEngine {
+	readonly code: CodeCache;
+	private readonly run: (record: number) => number;
+	private readonly helpers: readonly Helper[];
+	/** Instructions retired before the current call into generated code. */
+	private retiredBefore = 0;
+	private granted = 0;
+	private running = false;
+	private currentRecord = 0;
+	/** Linear addresses whose code is not x86 but TypeScript (exclusive end): see ExitReason.hostEntry. */
+	private hostEntryStart = 0n;
+	private hostEntryEnd = 0n;
+	/** The breakpoint at State.rip is passed over by the next instruction. */
+	private skipBreakpoint = false;
+	private stolenFuel = 0;
+	/** Address of a record's handler that stopAfterInstruction() has replaced; 0 = none. */
+	private patched = 0;
+	private patchedHandler = 0;
+
+	constructor(
+		private readonly physical: PhysicalMemory,
+		private readonly tlb: TranslationLookasideBuffer,
+		private readonly hooks: ProcessorHooks,
+	) {
+		const set = instructionSet();
+		this.code = new CodeCache(physical, tlb, new RecordDecoder(physical, set.decodeTables));
+		this.helpers = set.helperNames.map((name) => {
+			if (name === "raise") return raise;
+			const helper = hooks.helpers[name];
+			if (!helper) throw new Error(`The processor has no helper "${name}"`);
+			return helper;
+		});
+		const instance = new WebAssembly.Instance(set.module, {
+			env: {
+				memory: physical.memory,
+				slowRead: (record: number, low: number, high: number, kind: number) => this.slowRead(record, low, high, kind),
+				slowWrite: (record: number, low: number, high: number, kind: number) => this.slowWrite(record, low, high, kind),
+				helper: (record: number, number: number, parameter: number) => this.callHelper(record, number, parameter),
+				lookup: () => this.lookup(),
+				link: (record: number) => this.link(record),
+			},
+		});
+		this.run = instance.exports.run as (record: number) => number;
+	}
+
+	/** Instructions retired since power-on, up to (not including) the current one. */
+	get retired(): number {
+		if (!this.running) return this.retiredBefore;
+		const { i32, u8 } = this.physical;
+		const left =
+			i32[State.fuel >> 2]! + this.stolenFuel + (this.currentRecord ? u8[this.currentRecord + Record.remaining]! : 0);
+		return this.retiredBefore + this.granted - left;
+	}
+
+	/** Sets the count, after a reset or when a state is restored. */
+	setRetired(count: number): void {
+		this.retiredBefore = count;
+	}
+
+	/** Makes `execute` return with ExitReason.hostEntry instead of fetching in this linear range at CPL 0. */
+	setHostEntry(start: bigint, end: bigint): void {
+		this.hostEntryStart = start;
+		this.hostEntryEnd = end;
+		this.tlb.forgetJumps();
+	}
+
+	/**
+	 * Runs until `count` instructions have retired or something else wants attention, and says what. ExitReason.fuel means
+	 * that exactly `count` have retired.
+	 */
+	execute(count: number): ExitReason {
+		const { i32 } = this.physical;
+		const end = this.retiredBefore + count;
+		while (this.retiredBefore < end) {
+			const left = end - this.retiredBefore;
+			let start = 0;
+			if (this.skipBreakpoint || left < 256) {
+				start = this.exactBlock(left);
+				if (start === 0) return i32[State.exitReason >> 2] as ExitReason;
+			}
+			const reason = this.enter(start, Math.min(left, SLICE));
+			if (reason !== ExitReason.fuel) return reason;
+		}
+		return ExitReason.fuel;
+	}
+
+	/** Retires one instruction, whatever breakpoint lies on it. */
+	step(): ExitReason {
+		this.skipBreakpoint = true;
+		return this.execute(1);
+	}
+
+	/** The next execute() passes over a breakpoint at the instruction where the processor stands. */
+	passBreakpoint(): void {
+		this.skipBreakpoint = true;
+	}
+
+	private enter(record: number, fuel: number): ExitReason {
+		const { i32 } = this.physical;
+		i32[State.exitReason >> 2] = ExitReason.none;
+		i32[State.fuel >> 2] = fuel;
+		this.granted = fuel;
+		this.currentRecord = 0;
+		this.running = true;
+		let stopped = false;
+		let reason: number;
+		try {
+			reason = this.run(record);
+		} finally {
+			this.currentRecord = 0;
+			if (this.endStop()) stopped = true;
+			this.retiredBefore += fuel - i32[State.fuel >> 2]!;
+			this.running = false;
+		}
+		return (stopped && reason === ExitReason.fuel ? ExitReason.attention : reason) as ExitReason;
+	}
+
+	/** A block of at most `count` instructions at State.rip; 0 when there is something else to do first (exitReason). */
+	private exactBlock(count: number): number {
+		const { i32 } = this.physical;
+		i32[State.exitReason >> 2] = ExitReason.none;
+		const skipped = this.skipBreakpoint;
+		this.skipBreakpoint = false;
+		const record = this.find(skipped);
+		if (record === 0) return 0;
+		const wanted = skipped ? 1 : count;
+		if (!skipped && this.physical.u8[record + Record.remaining]! <= count) return record;
+		return this.code.exactly(record, wanted, this.foundPage);
+	}
+
+	private foundPage = 0;
+
+	/** The block at State.rip; delivers the faults of fetching. 0 when generated code has to be left: exitReason says why. */
+	private find(ignoreBreakpoints: boolean): number {
+		const { i32, i64 } = this.physical;
+		for (;;) {
+			const rip = i64[State.rip >> 3]!;
+			const linear = rip + i64[(segmentSlot(Segment.cs) + SegmentSlot.effectiveBase) >> 3]!;
+			if (linear >= this.hostEntryStart && linear < this.hostEntryEnd && i32[State.cpl >> 2] === 0) {
+				i32[State.exitReason >> 2] = ExitReason.hostEntry;
+				return 0;
+			}
+			try {
+				const address = this.hooks.fetchAddress(rip);
+				const offset = address & 0xfff;
+				this.foundPage = Math.floor(address / 4096);
+				const mode = i32[State.codeSize >> 2]!;
+				const nextPage = () => Math.floor(this.hooks.fetchAddress(rip + BigInt(4096 - offset)) / 4096);
+				const record = this.code.block(address, mode, nextPage, ignoreBreakpoints);
+				i64[State.ripBase >> 3] = rip - BigInt(offset);
+				return record;
+			} catch (fault) {
+				if (!(fault instanceof Fault)) throw fault;
+				if (!this.deliver(fault)) return 0;
+			}
+		}
+	}
+
+	private lookup(): number {
+		this.currentRecord = 0;
+		const record = this.find(false);
+		if (record !== 0 && this.code.isLinkable(record)) {
+			const { i32, i64 } = this.physical;
+			const linear = i64[State.rip >> 3]! + i64[(segmentSlot(Segment.cs) + SegmentSlot.effectiveBase) >> 3]!;
+			const low = Number(BigInt.asIntN(32, linear));
+			const entry = JumpCache.base + ((low ^ (low >>> 12)) & (JumpCache.entries - 1)) * JumpCache.entrySize;
+			i64[(entry + JumpCache.linear) >> 3] = linear;
+			i32[(entry + JumpCache.context) >> 2] = i32[State.jumpContext >> 2]!;
+			i32[(entry + JumpCache.record) >> 2] = record;
+		}
+		return record;
+	}
+
+	/** The block at State.rip, remembered in the branch's record when both lie in one page. */
+	private link(branch: number): number {
+		const flushes = this.code.flushes;
+		const { i32, i64 } = this.physical;
+		const base = i64[State.ripBase >> 3]!;
+		const record = this.lookup();
+		if (
+			record !== 0 &&
+			this.code.isLinkable(record) &&
+			this.code.flushes === flushes &&
+			i64[State.ripBase >> 3] === base
+		) {
+			i32[(branch + Record.link) >> 2] = record;
+		}
+		return record;
+	}
+
+	private callHelper(record: number, number: number, parameter: number): number {
+		const { i32, u8 } = this.physical;
+		this.beginHelper(record);
+		try {
+			const outcome = this.helpers[number]!(record, parameter);
+			if (outcome === Outcome.next) return 0;
+			i32[State.fuel >> 2]! += u8[record + Record.remaining]! - 1;
+			if (outcome === Outcome.exit) i32[State.exitReason >> 2] = ExitReason.attention;
+			return 1;
+		} catch (fault) {
+			return this.faulted(record, fault);
+		} finally {
+			this.currentRecord = 0;
+		}
+	}
+
+	private beginHelper(record: number): void {
+		const { i64, view } = this.physical;
+		this.currentRecord = record;
+		i64[State.rip >> 3] = i64[State.ripBase >> 3]! + BigInt(view.getUint16(record + Record.offset, true));
+	}
+
+	private slowRead(record: number, low: number, high: number, kind: number): number {
+		this.beginHelper(record);
+		try {
+			this.hooks.slowRead(record, low, high, kind);
+			return 0;
+		} catch (fault) {
+			return this.faulted(record, fault);
+		} finally {
+			this.currentRecord = 0;
+		}
+	}
+
+	private slowWrite(record: number, low: number, high: number, kind: number): number {
+		this.beginHelper(record);
+		try {
+			this.hooks.slowWrite(record, low, high, kind);
+			return 0;
+		} catch (fault) {
+			return this.faulted(record, fault);
+		} finally {
+			this.currentRecord = 0;
+		}
+	}
+
+	private faulted(record: number, fault: unknown): number {
+		if (!(fault instanceof Fault)) throw fault;
+		this.physical.i32[State.fuel >> 2]! += this.physical.u8[record + Record.remaining]!;
+		this.currentRecord = 0;
+		this.deliver(fault);
+		return 1;
+	}
+
+	private deliver(fault: Fault): boolean {
+		if (this.hooks.deliver(fault)) return true;
+		this.physical.i32[State.exitReason >> 2] = ExitReason.shutdown;
+		return false;
+	}
+
+	/**
+	 * Makes execute() return with ExitReason.attention after the current instruction. For memory accesses and port writes that
+	 * a watchpoint or a device answers; a helper of its own returns Outcome.exit instead.
+	 */
+	stopAfterInstruction(): void {
+		const { i32, u8, view } = this.physical;
+		const record = this.currentRecord;
+		if (!this.running || record === 0 || this.stolenFuel !== 0) return;
+		// No further block is entered, and the rest of this one is cut off behind the instruction.
+		this.stolenFuel = STOLEN;
+		i32[State.fuel >> 2]! -= STOLEN;
+		if (u8[record + Record.remaining]! > 1) {
+			this.patched = record + Record.size + Record.handler;
+			this.patchedHandler = view.getUint16(this.patched, true);
+			view.setUint16(this.patched, PseudoHandler.end, true);
+		}
+	}
+
+	/** Takes back what stopAfterInstruction() did; true when it was called. */
+	private endStop(): boolean {
+		if (this.stolenFuel === 0) return false;
+		this.physical.i32[State.fuel >> 2]! += this.stolenFuel;
+		this.stolenFuel = 0;
+		if (this.patched !== 0) {
+			// A block that was invalidated meanwhile keeps its resync handlers.
+			if (this.physical.view.getUint16(this.patched, true) === PseudoHandler.end) {
+				this.physical.view.setUint16(this.patched, this.patchedHandler, true);
+			}
+			this.patched = 0;
+		}
+		return true;
+	}
+}
+
+const raise: Helper = (_record, vector) => {
+	throw new Fault(vector, WITH_ERROR_CODE.has(vector) ? 0 : undefined);
+};
