@@ -1,0 +1,39 @@
+// Tells what an image is and loads it.
+
+import { MachineError, type NamedFile } from "../virtual-machine.ts";
+import type { BootState, LoadTarget } from "./boot-state.ts";
+import { isElf, loadElf, parseElf, physicalEntry } from "./elf-image.ts";
+import { isBzImage, loadLinux } from "./linux-boot.ts";
+import { type BootModules, findMultiboot1, loadMultiboot1 } from "./multiboot1.ts";
+import { findMultiboot2, loadMultiboot2 } from "./multiboot2.ts";
+
+/** @throws {MachineError} with one sentence when the file is no image that can be started, or does not fit. */
+export function loadImage(image: NamedFile, modules: BootModules, target: LoadTarget): BootState {
+	const { name, bytes } = image;
+	if (bytes.length === 0) throw new MachineError(`${name} is empty.`);
+	if (isBzImage(bytes)) return loadLinux(image, modules, target);
+	const multiboot1 = findMultiboot1(bytes);
+	if (multiboot1 >= 0) return loadMultiboot1(image, multiboot1, modules, target);
+	const multiboot2 = findMultiboot2(bytes);
+	if (multiboot2 >= 0) return loadMultiboot2(image, multiboot2, modules, target);
+	if (isElf(bytes)) {
+		const elf = parseElf(name, bytes);
+		if (elf.bits === 64) {
+			throw new MachineError(
+				`${name} is a 64-bit ELF file without a multiboot header, so it does not say how it wants to be started: add a multiboot 2 header.`,
+			);
+		}
+		loadElf(name, elf, target);
+		return {
+			instructionPointer: physicalEntry(elf),
+			registers: {},
+			codeSelector: 0x08,
+			dataSelector: 0x10,
+			gdt: undefined,
+			protocol: "ELF entry in 32-bit protected mode",
+		};
+	}
+	throw new MachineError(
+		`${name} is not an image that can be started: no bzImage, no multiboot header in its first 32 KiB, not ELF.`,
+	);
+}

@@ -1,0 +1,126 @@
+// Reference: Multiboot2 Specification 2.0. The header is an 8-byte aligned structure in the first 32768 bytes of the image.
+
+import { MachineError, type NamedFile } from "../virtual-machine.ts";
+import { type BootState, type LoadTarget, memoryMap, place, words, zeroTerminated } from "./boot-state.ts";
+import { isElf, loadElf, parseElf, physicalEntry } from "./elf-image.ts";
+import type { BootModules } from "./multiboot1.ts";
+
+const HEADER_MAGIC = 0xe85250d6;
+const BOOTLOADER_MAGIC = 0x36d76289;
+const SEARCH = 32768;
+const HEADER_TAG = {
+	end: 0,
+	informationRequest: 1,
+	address: 2,
+	entryAddress: 3,
+	consoleFlags: 4,
+	framebuffer: 5,
+	moduleAlignment: 6,
+} as const;
+const OPTIONAL = 1;
+const TAG = { end: 0, commandLine: 1, loaderName: 2, module: 3, basicMemory: 4, memoryMap: 6 } as const;
+
+/** Offset of the header, or -1. */
+export function findMultiboot2(bytes: Uint8Array): number {
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	for (let at = 0; at + 16 <= Math.min(SEARCH, bytes.length); at += 8) {
+		if (view.getUint32(at, true) !== HEADER_MAGIC) continue;
+		const sum =
+			HEADER_MAGIC + view.getUint32(at + 4, true) + view.getUint32(at + 8, true) + view.getUint32(at + 12, true);
+		if (sum % 0x1_0000_0000 === 0) return at;
+	}
+	return -1;
+}
+
+function tag(type: number, content: Uint8Array): Uint8Array {
+	const bytes = new Uint8Array(Math.ceil((8 + content.length) / 8) * 8);
+	bytes.set(words(type, 8 + content.length));
+	bytes.set(content, 8);
+	return bytes;
+}
+
+function join(...parts: readonly Uint8Array[]): Uint8Array {
+	const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+	let at = 0;
+	for (const part of parts) {
+		bytes.set(part, at);
+		at += part.length;
+	}
+	return bytes;
+}
+
+/** @throws {MachineError} when the image asks for what is not there or does not fit. */
+export function loadMultiboot2(image: NamedFile, header: number, modules: BootModules, target: LoadTarget): BootState {
+	const { name, bytes } = image;
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const headerEnd = header + view.getUint32(header + 8, true);
+	if (headerEnd > bytes.length) throw new MachineError(`${name} ends inside its multiboot 2 header.`);
+	let entry: number | undefined;
+	let addresses: number[] | undefined;
+	for (let at = header + 16; at + 8 <= headerEnd; ) {
+		const type = view.getUint16(at, true);
+		const size = view.getUint32(at + 4, true);
+		if (size < 8 || at + size > headerEnd)
+			throw new MachineError(`${name} has a multiboot 2 header tag that runs out of the header.`);
+		if (type === HEADER_TAG.end) break;
+		if (type === HEADER_TAG.address) addresses = [8, 12, 16, 20].map((offset) => view.getUint32(at + offset, true));
+		else if (type === HEADER_TAG.entryAddress) entry = view.getUint32(at + 8, true);
+		else if (!(Object.values(HEADER_TAG) as number[]).includes(type) && !(view.getUint16(at + 2, true) & OPTIONAL)) {
+			throw new MachineError(`${name} requires multiboot 2 header tag ${type}, which this loader does not have.`);
+		}
+		at += Math.ceil(size / 8) * 8;
+	}
+	let end: number;
+	if (addresses) {
+		const [headerAddress, loadAddress, loadEnd, bssEnd] = addresses as [number, number, number, number];
+		const start = loadAddress === 0xffffffff ? 0 : header - (headerAddress - loadAddress);
+		const base = loadAddress === 0xffffffff ? headerAddress - header : loadAddress;
+		const length = loadEnd === 0 ? bytes.length - start : loadEnd - base;
+		if (start < 0 || length < 0 || start + length > bytes.length || entry === undefined) {
+			throw new MachineError(`${name} has a multiboot 2 address tag that does not fit the file, or no entry address.`);
+		}
+		const content = new Uint8Array(Math.max(length, bssEnd === 0 ? 0 : Math.min(bssEnd - base, target.size)));
+		content.set(bytes.subarray(start, start + length));
+		place(target, base, content, name);
+		end = base + content.length;
+	} else if (isElf(bytes)) {
+		const elf = parseElf(name, bytes);
+		end = loadElf(name, elf, target);
+		entry ??= physicalEntry(elf);
+	} else
+		throw new MachineError(
+			`${name} has a multiboot 2 header but is neither ELF nor does the header give load addresses.`,
+		);
+
+	let free = (end + 0xfff) & ~0xfff;
+	const tags: Uint8Array[] = [
+		tag(TAG.commandLine, zeroTerminated([name, modules.append].filter(Boolean).join(" "))),
+		tag(TAG.loaderName, zeroTerminated("Hyperscope")),
+		tag(TAG.basicMemory, words(639, (target.size - 0x100000) >> 10)),
+		tag(
+			TAG.memoryMap,
+			join(
+				words(24, 0),
+				...memoryMap(target.size).map((range) => words(range.base, 0, range.length, 0, range.type, 0)),
+			),
+		),
+	];
+	if (modules.initrd) {
+		place(target, free, modules.initrd.bytes, `The module ${modules.initrd.name}`);
+		tags.push(
+			tag(TAG.module, join(words(free, free + modules.initrd.bytes.length), zeroTerminated(modules.initrd.name))),
+		);
+		free = (free + modules.initrd.bytes.length + 0xfff) & ~0xfff;
+	}
+	const body = join(...tags, tag(TAG.end, new Uint8Array(0)));
+	const structure = free;
+	place(target, structure, join(words(8 + body.length, 0), body), "The multiboot 2 information");
+	return {
+		instructionPointer: entry,
+		registers: { eax: BOOTLOADER_MAGIC, ebx: structure },
+		codeSelector: 0x08,
+		dataSelector: 0x10,
+		gdt: undefined,
+		protocol: "multiboot 2",
+	};
+}
