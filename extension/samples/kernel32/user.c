@@ -24,7 +24,7 @@ static const struct clock_page *const clock = (const struct clock_page *)CLOCK_P
 static struct turn turns[3];
 static uint32_t shared_start = 1000;
 
-static uint32_t system_call(uint32_t number, uint32_t first, uint32_t second)
+static uint32_t call_kernel(uint32_t number, uint32_t first, uint32_t second)
 {
 	if (clock->has_sysenter)
 		return call_by_sysenter(number, first, second);
@@ -37,7 +37,7 @@ static void say(const char *text)
 
 	while (text[length] != '\0')
 		length++;
-	system_call(SYSTEM_CALL_WRITE, (uint32_t)text, length);
+	call_kernel(SYSTEM_CALL_WRITE, (uint32_t)text, length);
 }
 
 static void say_number(uint32_t value)
@@ -46,7 +46,7 @@ static void say_number(uint32_t value)
 
 	if (value >= 10)
 		say_number(value / 10);
-	system_call(SYSTEM_CALL_WRITE, (uint32_t)&digit, 1);
+	call_kernel(SYSTEM_CALL_WRITE, (uint32_t)&digit, 1);
 }
 
 static void report(uint32_t pid, const char *what, uint32_t value)
@@ -85,7 +85,7 @@ static struct list_node *make_list(uint32_t count)
 {
 	struct list_node *nodes = (struct list_node *)HEAP_START;
 
-	system_call(SYSTEM_CALL_BRK, (uint32_t)&nodes[count], 0);
+	call_kernel(SYSTEM_CALL_BRK, (uint32_t)&nodes[count], 0);
 	for (uint32_t i = 0; i < count; i++) {
 		nodes[i].value = i + 1;
 		nodes[i].next = i + 1 < count ? &nodes[i + 1] : 0;
@@ -101,7 +101,7 @@ static void take_turns(uint32_t pid)
 		turns[round].sum = (shared_start + pid * round) & 0xffffff;
 		report(pid, "turn", turns[round].sum);
 		shared_start += 100 * pid;
-		system_call(SYSTEM_CALL_YIELD, 0, 0);
+		call_kernel(SYSTEM_CALL_YIELD, 0, 0);
 	}
 }
 
@@ -109,15 +109,15 @@ static void describe_into_fresh_page(uint32_t pid)
 {
 	struct process_description *description = (struct process_description *)(HEAP_START + 8 * PAGE_SIZE);
 
-	system_call(SYSTEM_CALL_BRK, (uint32_t)(description + 1), 0);
-	system_call(SYSTEM_CALL_DESCRIBE, (uint32_t)description, 0);
+	call_kernel(SYSTEM_CALL_BRK, (uint32_t)(description + 1), 0);
+	call_kernel(SYSTEM_CALL_DESCRIBE, (uint32_t)description, 0);
 	report(pid, "pages copied so far", description->copied_pages);
 }
 
 int user_main(uint32_t pid)
 {
 	uint32_t by_gate = call_by_gate(SYSTEM_CALL_GETPID, 0, 0);
-	uint32_t by_fast_call = system_call(SYSTEM_CALL_GETPID, 0, 0);
+	uint32_t by_fast_call = call_kernel(SYSTEM_CALL_GETPID, 0, 0);
 
 	report(pid, by_gate == by_fast_call ? "both system calls say" : "system calls differ:", by_fast_call);
 	report(pid, "recursion", sum_by_recursion(10));
@@ -134,7 +134,7 @@ int user_main(uint32_t pid)
 	/* The timer interrupts this loop. */
 	for (uint32_t start = clock->ticks; clock->ticks == start;)
 		;
-	report(pid, "saw the clock go on; refused system call says", system_call(99, 0, 0) + 1);
+	report(pid, "saw the clock go on; refused system call says", call_kernel(99, 0, 0) + 1);
 
 	if (pid == 2) {
 		*(volatile uint32_t *)KERNEL_BASE = 0;
