@@ -14,7 +14,7 @@ const allowed: Record<string, readonly string[]> = {
 	"emulator/machine": ["emulator/devices", "emulator/cpu", "emulator/engine", "emulator/isa"],
 	"emulator/vmm": ["emulator/machine", "emulator/devices", "emulator/cpu", "emulator/engine", "emulator/isa"],
 	"debug-adapter": ["emulator"],
-	extension: ["debug-adapter", "emulator"],
+	extension: ["debug-adapter", "emulator", "webviews/messages.ts"],
 	webviews: ["debug-adapter/protocol.ts"],
 	test: ["extension", "debug-adapter", "emulator", "webviews"],
 };

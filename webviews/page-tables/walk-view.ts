@@ -1,0 +1,81 @@
+// One address walked through every table that takes part, side by side: the guest's first, then what virtualization adds.
+import type { PageWalkBody, WalkInfo, WalkStepInfo } from "../../debug-adapter/protocol.ts";
+import { element } from "../shared/element.ts";
+import { sizeText } from "./mapping-filter.ts";
+
+const titles: Readonly<Record<string, string>> = {
+	guest: "Guest page tables",
+	shadow: "Shadow page tables",
+	host: "Host page tables",
+	ept: "Extended page tables",
+	iommu: "IOMMU tables",
+};
+
+export function tableTitle(table: string): string {
+	return titles[table] ?? table;
+}
+
+function stepItem(step: WalkStepInfo): HTMLElement {
+	const failed = step.failure !== undefined;
+	return element(
+		"li",
+		{ class: failed ? "step failed" : "step" },
+		element(
+			"div",
+			{ class: "step-line" },
+			element("strong", {}, step.level),
+			element("span", { class: "dim" }, `[${step.index}]`),
+			element("span", { class: "mono", title: "Where the entry lies" }, step.entryAddress),
+			element("span", {}, "="),
+			element("span", { class: "mono", title: "The entry" }, step.entry),
+		),
+		element(
+			"div",
+			{ attributes: { "aria-label": "Bits that are set" } },
+			...step.flags.map((flag) => element("span", { class: "tag" }, flag)),
+		),
+		failed && element("div", { class: "error" }, `The walk fails here: ${step.failure}`),
+	);
+}
+
+function walkColumn(walk: WalkInfo): HTMLElement {
+	const { result } = walk;
+	const rights = result && [
+		result.user ? "user" : "kernel only",
+		result.writable ? "writable" : "read-only",
+		result.executable ? "executable" : "not executable",
+	];
+	return element(
+		"section",
+		{ class: "walk", attributes: { "aria-label": tableTitle(walk.table), "data-table": walk.table } },
+		element("h2", {}, tableTitle(walk.table)),
+		walk.steps.length === 0
+			? element("p", { class: "dim" }, "No step: paging is off.")
+			: element("ol", { class: "steps" }, ...walk.steps.map(stepItem)),
+		result
+			? element(
+					"p",
+					{ class: "result" },
+					"→ ",
+					element("span", { class: "mono" }, result.address),
+					` (${sizeText(BigInt(result.pageSize))} page, ${rights!.join(", ")})`,
+				)
+			: element("p", { class: "result error" }, "→ not mapped for this access"),
+	);
+}
+
+/** The columns for one address. */
+export function walkColumns(body: PageWalkBody): HTMLElement {
+	return element(
+		"div",
+		{ class: "walks", attributes: { "aria-live": "polite" } },
+		element(
+			"p",
+			{ class: "walked" },
+			"Linear address ",
+			element("span", { class: "mono" }, body.linear),
+			body.symbol !== undefined && element("span", { class: "dim mono" }, ` ${body.symbol}`),
+		),
+		element("div", { class: "walk-columns" }, ...body.walks.map(walkColumn)),
+	);
+}

@@ -1,0 +1,2 @@
+// The bundler collects the style sheets that a view imports into one file beside its script.
+declare module "*.css";
