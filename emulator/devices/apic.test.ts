@@ -204,6 +204,21 @@ test("x2APIC: modes change as the SDM allows, MSRs that do not exist are refused
 	assert.equal(apic.acknowledge(), 0x51);
 });
 
+test("INIT clears the registers and keeps ID and base; power-on makes all new", () => {
+	const { apic, out, input } = makeApic();
+	assert.equal(apic.writeBaseMsr(0xfed0_0900n), true);
+	out(0x20, 0x0700_0000);
+	out(0xf0, enable);
+	apic.accept(fixed(0x40));
+	apic.initialize();
+	assert.equal(apic.baseMsr, 0xfed0_0900n);
+	assert.equal(input(0x20), 0x0700_0000);
+	assert.deepEqual([input(0xf0), input(0x220)], [0xff, 0]);
+	apic.reset();
+	assert.equal(apic.baseMsr, 0xfee0_0900n);
+	assert.equal(input(0x20), 0);
+});
+
 test("I/O APIC: edges are sent once and lost while masked", () => {
 	const { apic, out, bus } = makeApic();
 	const io = new IoApic(bus);

@@ -392,7 +392,15 @@ export class LocalApic implements Device, RegisterBlock, ApicTarget {
 		this.writeRegister(LVT_LINT1, DeliveryMode.nonMaskable << 8);
 	}
 
-	/** As INIT and power-on leave it; the levels of LINT0 and LINT1 are the outside's. */
+	/** What INIT does (section 11.4.7.3): as power-on, but APIC ID and IA32_APIC_BASE stay. */
+	initialize(): void {
+		const { base, id } = this.state;
+		this.reset();
+		Object.assign(this.state, { base, id });
+		this.update();
+	}
+
+	/** As power-on leaves it; the levels of LINT0 and LINT1 are the outside's. */
 	reset(): void {
 		this.state = this.stateAtReset(this.state.lint);
 		this.timer.arm();

@@ -1,7 +1,7 @@
 // PCI bus 0 and the way to its configuration spaces (configuration mechanism #1), with the host bridge of an Intel 440FX.
 // References: PCI Local Bus Specification 3.0, section 3.2.2.3.2; Intel 82441FX (PMC) data sheet (order number 290549).
 
-import type { AccessSize, Device, InterruptLine, RegisterBlock, RegisterView } from "./device.ts";
+import type { AccessSize, Device, RegisterBlock, RegisterView } from "./device.ts";
 import type { IoPortBus } from "./io-port-bus.ts";
 import type { MemoryBus } from "./memory-bus.ts";
 import { type BaseAddressRegister, PciConfigurationSpace, type PciMapper } from "./pci-configuration-space.ts";
@@ -165,28 +165,5 @@ export class PciHostBridge implements Device, RegisterBlock, PciFunction {
 
 	private register(offset: number): number {
 		return (this.state.configAddress & 0xfc) | (offset & 3);
-	}
-}
-
-/**
- * Makes one input out of several drivers: asserted while any of them is (wired OR, as shared PCI interrupts are). The levels are
- * the drivers' state: each device drives its line again when it is restored, so the interrupt controllers are restored last.
- */
-export class SharedInterruptLine {
-	private readonly asserted = new Set<number>();
-	private drivers = 0;
-
-	constructor(private readonly output: InterruptLine) {}
-
-	/** One more driver of the line. */
-	driver(): InterruptLine {
-		const number = this.drivers++;
-		return {
-			set: (asserted) => {
-				if (asserted) this.asserted.add(number);
-				else this.asserted.delete(number);
-				this.output.set(this.asserted.size > 0);
-			},
-		};
 	}
 }

@@ -4,8 +4,9 @@ import { checkHostileGuest, RecordingLine } from "../../test/tools/hostile-guest
 import { IoPortBus } from "./io-port-bus.ts";
 import { MemoryBus } from "./memory-bus.ts";
 import { PciConfigurationSpace } from "./pci-configuration-space.ts";
-import { PciBus, PciHostBridge, SharedInterruptLine } from "./pci-host-bridge.ts";
+import { PciBus, PciHostBridge } from "./pci-host-bridge.ts";
 import { Piix3IsaBridge } from "./piix3-isa-bridge.ts";
+import { SharedInterruptLine } from "./shared-interrupt-line.ts";
 import { UnassignedRange } from "./unassigned-range.ts";
 
 const registersOf = (value: number) => ({ read: () => value, write: () => {} });
