@@ -208,6 +208,18 @@ export class PitCounter {
 	/** The first tick after `tick` at which OUT may differ from OUT at `tick`; Infinity if it stays as it is. */
 	nextChange(tick: number): number {
 		this.settle(tick);
+		// A count that takes over may bring the next edge forward.
+		return Math.min(this.nextEdge(tick), this.state.takeover ?? Number.POSITIVE_INFINITY);
+	}
+
+	/** The state with everything that is due by `tick` done: equal for equal behaviour from here on. */
+	settled(tick: number): PitCounterState {
+		const copy = new PitCounter({ ...this.state });
+		copy.settle(tick);
+		return copy.state;
+	}
+
+	private nextEdge(tick: number): number {
 		const { state } = this;
 		if (state.running === null || state.held !== null) return Number.POSITIVE_INFINITY;
 		const clocks = this.decode(state.running);
@@ -218,12 +230,12 @@ export class PitCounter {
 			case 1:
 				return at(clocks);
 			case 2: {
-				if (clocks === 1) return state.takeover ?? Number.POSITIVE_INFINITY;
+				if (clocks === 1) return Number.POSITIVE_INFINITY;
 				const phase = elapsed < 0 ? elapsed : elapsed % clocks;
 				return tick - phase + (phase < clocks - 1 ? clocks - 1 : clocks);
 			}
 			case 3: {
-				if (clocks === 1) return state.takeover ?? Number.POSITIVE_INFINITY;
+				if (clocks === 1) return Number.POSITIVE_INFINITY;
 				const high = (clocks + 1) >> 1;
 				const phase = elapsed < 0 ? elapsed : elapsed % clocks;
 				return tick - phase + (phase < high ? high : clocks);

@@ -100,6 +100,14 @@ test("a count written while mode 2 runs waits for the end of the period", () => 
 	assert.equal(counter.countAt(15), 4);
 });
 
+test("a count written before the first is loaded replaces it, and its edge comes at its own time", () => {
+	const counter = counterWith(2, 12);
+	counter.writeCount(0, 3);
+	counter.writeCount(0, 0);
+	assert.ok(counter.nextChange(0) <= 3);
+	assert.equal(counter.output(3), false);
+});
+
 test("a written count of two bytes stops mode 0 at the first", () => {
 	const counter = counterWith(0, 2);
 	assert.equal(counter.output(10), true);
@@ -125,6 +133,10 @@ test("nextChange never skips an edge of OUT", () => {
 				}
 				counter.writeCount(when, later);
 				counter.writeCount(when, 0);
+				const first = new PitCounter({ ...counter.state }).nextChange(when);
+				const outputAt = (tick: number) => new PitCounter({ ...counter.state }).output(tick);
+				for (let tick = when; tick < Math.min(first, when + 40); tick++)
+					assert.equal(outputAt(tick), outputAt(when), `OUT changed before ${first}`);
 				for (let tick = when; tick < when + 40; tick++) {
 					const next = counter.nextChange(tick);
 					assert.ok(next > tick);

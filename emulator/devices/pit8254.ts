@@ -94,7 +94,8 @@ export class Pit8254 implements Device, RegisterBlock {
 	}
 
 	save(): unknown {
-		return structuredClone<PitState>({ counters: this.counters.map((counter) => counter.state) });
+		const tick = this.tick();
+		return { counters: this.counters.map((counter) => counter.settled(tick)) } satisfies PitState;
 	}
 
 	restore(state: unknown): void {
