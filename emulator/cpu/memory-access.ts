@@ -1,0 +1,400 @@
+// Memory accesses that generated code does not do by itself: segment and canonical checks, page walks, page-crossing, alignment
+// checks, memory-mapped I/O, watched pages; and the accesses of TypeScript helpers.
+//
+// Values pass through State.exchange. Linear addresses and offsets are i32 halves.
+
+import { Fault, Vector } from "../engine/fault.ts";
+import { AccessKind } from "../engine/helper.ts";
+import type { PhysicalMemory } from "../engine/physical-memory.ts";
+import type { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
+import { RAM_BASE, Segment, type SegmentIndex, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
+import { inspectedTables, translateInspected } from "./page-walk-view.ts";
+import { PageAccess, type Paging } from "./paging.ts";
+import type { ProcessorState } from "./processor-state.ts";
+import { Access, Cr0, Cr4, Eflags } from "./register-bits.ts";
+
+/** One access, or the part of it in one page, to a watched page. Values are little-endian; undefined for memory-mapped I/O. */
+export interface WatchedAccess {
+	readonly linear: bigint;
+	/** Host-physical. */
+	readonly physical: number;
+	/** Bytes, 1 to 32. */
+	readonly size: number;
+	readonly write: boolean;
+	readonly oldValue: bigint | undefined;
+	/** The value after a write; for a read the same as `oldValue`. */
+	readonly newValue: bigint | undefined;
+}
+
+/** Watches pages. While a page is watched its translations are kept out of the TLB, so that every access is seen. */
+export interface AccessWatch {
+	/** WatchedFor bits of a page: halves of its linear address, host-physical page number. */
+	watches(linearLow: number, linearHigh: number, physicalPage: number): number;
+	/** An access of a watched kind was done. */
+	accessed(access: WatchedAccess): void;
+}
+
+export const WatchedFor = { nothing: 0, reads: 1, writes: 2 } as const;
+
+const EXCHANGE = State.exchange;
+const PAGE = 0x1000;
+
+export class MemoryAccess {
+	private readonly i32: Int32Array;
+	private readonly u8: Uint8Array;
+	private readonly view: DataView;
+	private readonly physical: PhysicalMemory;
+	private readonly tlb: TranslationLookasideBuffer;
+	/** Each is asked and told. Change the list with setWatches(), which empties the TLB. */
+	private watches: readonly AccessWatch[] = [];
+	/** The linear address that the last segment check made. */
+	private low = 0;
+	private high = 0;
+
+	constructor(
+		private readonly state: ProcessorState,
+		private readonly paging: Paging,
+	) {
+		this.physical = state.physical;
+		this.tlb = state.tlb;
+		this.i32 = state.i32;
+		this.u8 = state.u8;
+		this.view = state.view;
+	}
+
+	/** Replaces the watches and makes every page be asked for anew. */
+	setWatches(watches: readonly AccessWatch[]): void {
+		this.watches = watches;
+		this.tlb.flush();
+	}
+
+	/** ProcessorHooks.slowRead. @throws {Fault} */
+	slowRead(_record: number, offsetLow: number, offsetHigh: number, kind: number): void {
+		this.locate(offsetLow, offsetHigh, kind, (kind & AccessKind.forWrite) !== 0);
+		this.transfer(kind & AccessKind.sizeMask, this.rights(kind), false, (kind & AccessKind.forWrite) !== 0);
+	}
+
+	/** ProcessorHooks.slowWrite. @throws {Fault} */
+	slowWrite(_record: number, offsetLow: number, offsetHigh: number, kind: number): void {
+		this.locate(offsetLow, offsetHigh, kind, true);
+		this.transfer(kind & AccessKind.sizeMask, this.rights(kind), true, false);
+	}
+
+	private rights(kind: number): number {
+		if (kind & AccessKind.supervisor) return PageAccess.implicit;
+		return this.i32[State.cpl >> 2] === 3 ? PageAccess.user : 0;
+	}
+
+	private locate(offsetLow: number, offsetHigh: number, kind: number, write: boolean): void {
+		if (kind & AccessKind.linear) {
+			this.low = offsetLow;
+			this.high = offsetHigh;
+			return;
+		}
+		const segment = ((kind & AccessKind.segmentMask) >> AccessKind.segmentShift) as SegmentIndex;
+		this.checkSegment(segment, offsetLow, offsetHigh, kind & AccessKind.sizeMask, write);
+	}
+
+	/** Segment checks of SDM Vol. 3A §5.3, §5.4 and the canonical check of Vol. 1 §3.3.7.1; leaves the linear address in low and high. */
+	private checkSegment(
+		segment: SegmentIndex,
+		offsetLow: number,
+		offsetHigh: number,
+		size: number,
+		write: boolean,
+	): void {
+		const { i32 } = this;
+		const at = segmentSlot(segment) >> 2;
+		if (i32[State.codeSize >> 2] === 3) {
+			const sum = (i32[at]! >>> 0) + (offsetLow >>> 0);
+			this.low = sum | 0;
+			this.high = (i32[at + 1]! + offsetHigh + (sum > 0xffffffff ? 1 : 0)) | 0;
+			const lastHigh = ((this.low >>> 0) + size - 1 > 0xffffffff ? this.high + 1 : this.high) | 0;
+			if (!isCanonical(this.high) || !isCanonical(lastHigh))
+				throw new Fault(segment === Segment.ss ? Vector.stackFault : Vector.generalProtection, 0);
+			return;
+		}
+		if (!this.insideSegment(at, offsetLow >>> 0, size, write))
+			throw new Fault(segment === Segment.ss ? Vector.stackFault : Vector.generalProtection, 0);
+		this.low = (i32[at]! + offsetLow) | 0;
+		this.high = 0;
+	}
+
+	private insideSegment(at: number, offset: number, size: number, write: boolean): boolean {
+		const { i32 } = this;
+		const access = i32[at + (SegmentSlot.access >> 2)]!;
+		const limit = i32[at + (SegmentSlot.limit >> 2)]! >>> 0;
+		if (access & Access.unusable) return false;
+		if (access & Access.code) {
+			if (write || (access & Access.readable) === 0) return false;
+		} else if (write && (access & Access.writable) === 0) return false;
+		const last = offset + size - 1;
+		if ((access & (Access.code | Access.expandDown)) === Access.expandDown)
+			return offset > limit && last <= (access & Access.DB ? 0xffffffff : 0xffff);
+		// Beyond 4 GiB the SDM leaves open whether a limit of FFFFFFFFH faults (Vol. 3A §5.3); here the address wraps, as in flat segments of Intel's processors.
+		return last <= limit || limit === 0xffffffff;
+	}
+
+	/** The access itself, between linear memory and State.exchange. */
+	private transfer(size: number, rights: number, write: boolean, forWrite: boolean): void {
+		const { low, high } = this;
+		if (rights & PageAccess.user && size > 1) this.checkAlignment(low, size);
+		const access = write || forWrite ? rights | PageAccess.write : rights;
+		const room = PAGE - (low & 0xfff);
+		if (size <= room) {
+			const address = this.paging.translate(low, high, access);
+			const watched = this.watches.length === 0 ? 0 : this.watchedFor(low, high, address);
+			const mayWrite = this.paging.writable && (watched & WatchedFor.writes) === 0;
+			const mayEnter = this.mayEnter(rights) && (watched & WatchedFor.reads) === 0;
+			this.transferPart(low, high, address, EXCHANGE, size, write, watched);
+			if (mayEnter) this.tlb.fill(low, high, Math.floor(address / PAGE), mayWrite);
+			return;
+		}
+		// Both pages are translated before a byte moves, so that a fault changes nothing.
+		const nextLow = (low + room) | 0;
+		let nextHigh = nextLow === 0 ? (high + 1) | 0 : high;
+		if (this.i32[State.codeSize >> 2] !== 3) nextHigh = 0;
+		const first = this.paging.translate(low, high, access);
+		const second = this.paging.translate(nextLow, nextHigh, access);
+		const watching = this.watches.length !== 0;
+		const firstWatched = watching ? this.watchedFor(low, high, first) : 0;
+		const secondWatched = watching ? this.watchedFor(nextLow, nextHigh, second) : 0;
+		this.transferPart(low, high, first, EXCHANGE, room, write, firstWatched);
+		this.transferPart(nextLow, nextHigh, second, EXCHANGE + room, size - room, write, secondWatched);
+	}
+
+	/** #AC for an unaligned access at CPL 3 (SDM Vol. 3A §6.15, Interrupt 17). */
+	private checkAlignment(low: number, size: number): void {
+		if (!this.state.alignmentChecked) return;
+		// An 80-bit real is aligned to 8 bytes (Table 6-7).
+		const mask = size === 10 ? 7 : size > 16 || (size & (size - 1)) !== 0 ? 3 : size - 1;
+		if (low & mask) throw new Fault(Vector.alignmentCheck, 0);
+	}
+
+	/** False when the current context must not use this translation again without asking. */
+	private mayEnter(rights: number): boolean {
+		const { i32 } = this;
+		const user = i32[State.cpl >> 2] === 3;
+		if (rights & PageAccess.implicit || ((rights & PageAccess.user) !== 0) !== user) return false;
+		if (user) return (i32[State.flagsRest >> 2]! & Eflags.AC) === 0 || (i32[State.cr0 >> 2]! & Cr0.AM) === 0;
+		return !(this.paging.userPage && i32[State.cr4 >> 2]! & Cr4.SMAP);
+	}
+
+	private watchedFor(low: number, high: number, address: number): number {
+		let bits = 0;
+		for (const watch of this.watches) bits |= watch.watches(low, high, Math.floor(address / PAGE));
+		return bits;
+	}
+
+	private transferPart(
+		low: number,
+		high: number,
+		address: number,
+		at: number,
+		size: number,
+		write: boolean,
+		watched: number,
+	): void {
+		if ((watched & (write ? WatchedFor.writes : WatchedFor.reads)) === 0) {
+			this.move(address, at, size, write);
+			return;
+		}
+		const before = this.physical.peek(address, size);
+		this.move(address, at, size, write);
+		const oldValue = before && littleEndian(before);
+		const newValue = before && littleEndian(this.physical.peek(address, size)!);
+		const linear = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+		for (const watch of this.watches)
+			if (watch.watches(low, high, Math.floor(address / PAGE)) & (write ? WatchedFor.writes : WatchedFor.reads))
+				watch.accessed({ linear, physical: address, size, write, oldValue, newValue });
+	}
+
+	/** Moves bytes between State bytes at `at` and host-physical memory, within one page. */
+	private move(address: number, at: number, size: number, write: boolean): void {
+		const { physical, u8 } = this;
+		const page = Math.floor(address / PAGE);
+		if (physical.isBacked(address)) {
+			const place = RAM_BASE + address;
+			if (!write) this.load(place, at, size);
+			else if (size <= 4 && size !== 3) physical.write(address, size as 1 | 2 | 4, this.exchanged(at, size));
+			else if (physical.kindOf(page) === 1) {
+				if (physical.hasCode[page]) physical.onCodeWrite(address, size);
+				u8.copyWithin(place, at, at + size);
+			}
+			return;
+		}
+		for (let done = 0; done < size; ) {
+			const left = size - done;
+			const unit = left >= 4 && (address + done) % 4 === 0 ? 4 : left >= 2 && (address + done) % 2 === 0 ? 2 : 1;
+			if (write) physical.write(address + done, unit, this.exchanged(at + done, unit));
+			else {
+				const value = physical.read(address + done, unit);
+				if (unit === 4) this.view.setUint32(at + done, value, true);
+				else if (unit === 2) this.view.setUint16(at + done, value, true);
+				else u8[at + done] = value;
+			}
+			done += unit;
+		}
+	}
+
+	private load(place: number, at: number, size: number): void {
+		const { view, i32, u8 } = this;
+		if (size === 4 && (at & 3) === 0) i32[at >> 2] = view.getInt32(place, true);
+		else if (size === 1) u8[at] = u8[place]!;
+		else if (size === 2) view.setUint16(at, view.getUint16(place, true), true);
+		else if (size === 8 && (at & 3) === 0) {
+			i32[at >> 2] = view.getInt32(place, true);
+			i32[(at >> 2) + 1] = view.getInt32(place + 4, true);
+		} else u8.copyWithin(at, place, place + size);
+	}
+
+	private exchanged(at: number, size: number): number {
+		return size === 1 ? this.u8[at]! : size === 2 ? this.view.getUint16(at, true) : this.view.getUint32(at, true);
+	}
+
+	// For helpers. Sizes of 1, 2 and 4 bytes return an unsigned number; of an 8-byte value it is the low half, and
+	// `valueHigh` has the high half as i32.
+
+	/** High half of the last 8-byte value that was read. */
+	get valueHigh(): number {
+		return this.i32[(EXCHANGE >> 2) + 1]!;
+	}
+
+	/** Reads at an offset in a segment with the rights of CPL. @throws {Fault} */
+	read(segment: SegmentIndex, offsetLow: number, offsetHigh: number, size: number): number {
+		this.checkSegment(segment, offsetLow, offsetHigh, size, false);
+		this.transfer(size, this.rights(0), false, false);
+		return this.exchanged(EXCHANGE, size);
+	}
+
+	/** Writes at an offset in a segment with the rights of CPL. @throws {Fault} */
+	write(
+		segment: SegmentIndex,
+		offsetLow: number,
+		offsetHigh: number,
+		size: number,
+		value: number,
+		valueHigh = 0,
+	): void {
+		this.checkSegment(segment, offsetLow, offsetHigh, size, true);
+		this.i32[EXCHANGE >> 2] = value;
+		this.i32[(EXCHANGE >> 2) + 1] = valueHigh;
+		this.transfer(size, this.rights(0), true, false);
+	}
+
+	/** Raises what a write of this size there would raise, without writing. @throws {Fault} */
+	probeWrite(segment: SegmentIndex, offsetLow: number, offsetHigh: number, size: number): void {
+		this.checkSegment(segment, offsetLow, offsetHigh, size, true);
+		const rights = this.rights(0);
+		if (rights & PageAccess.user && size > 1) this.checkAlignment(this.low, size);
+		const { low, high } = this;
+		this.paging.translate(low, high, rights | PageAccess.write);
+		if ((low & 0xfff) + size > PAGE) {
+			const nextLow = (low + PAGE) & ~0xfff;
+			this.paging.translate(
+				nextLow,
+				nextLow === 0 && this.i32[State.codeSize >> 2] === 3 ? high + 1 : high,
+				rights | PageAccess.write,
+			);
+		}
+	}
+
+	/** Raises what a read of one byte there would raise (CLFLUSH). @throws {Fault} */
+	probeRead(segment: SegmentIndex, offsetLow: number, offsetHigh: number): void {
+		this.checkSegment(segment, offsetLow, offsetHigh, 1, false);
+		this.paging.translate(this.low, this.high, this.rights(0));
+	}
+
+	/** Reads at a linear address; `rights` are PageAccess flags (implicit for a table of the system, user or 0). @throws {Fault} */
+	readLinear(low: number, high: number, size: number, rights: number = PageAccess.implicit): number {
+		this.low = low;
+		this.high = high;
+		this.transfer(size, rights, false, false);
+		return this.exchanged(EXCHANGE, size);
+	}
+
+	/** Writes at a linear address. @throws {Fault} */
+	writeLinear(
+		low: number,
+		high: number,
+		size: number,
+		value: number,
+		valueHigh = 0,
+		rights: number = PageAccess.implicit,
+	): void {
+		this.low = low;
+		this.high = high;
+		this.i32[EXCHANGE >> 2] = value;
+		this.i32[(EXCHANGE >> 2) + 1] = valueHigh;
+		this.transfer(size, rights, true, false);
+	}
+
+	/**
+	 * ProcessorHooks.fetchAddress: host-physical address of the code byte at `rip` (SDM Vol. 3A §5.3, §4.6).
+	 * @throws {Fault} #GP(0) beyond the limit or not canonical, #PF.
+	 */
+	fetchAddress(rip: bigint): number {
+		const low = Number(BigInt.asIntN(32, rip));
+		const high = Number(BigInt.asIntN(32, rip >> 32n));
+		const access = PageAccess.fetch | this.rights(0);
+		if (this.i32[State.codeSize >> 2] === 3) {
+			if (!isCanonical(high)) throw new Fault(Vector.generalProtection, 0);
+			return this.paging.translate(low, high, access);
+		}
+		if (low >>> 0 > this.state.limit(Segment.cs) || high !== 0) throw new Fault(Vector.generalProtection, 0);
+		return this.paging.translate((this.state.baseLow(Segment.cs) + low) | 0, 0, access);
+	}
+
+	/**
+	 * Bytes at a linear address as the tables map them, whatever the rights; no side effects, no device is touched. Shorter
+	 * than asked when only a part can be read; undefined when not even the first byte can.
+	 */
+	peekLinear(linear: bigint, length: number): Uint8Array | undefined {
+		const bytes = new Uint8Array(length);
+		let done = 0;
+		this.eachPage(linear, length, (address, size) => {
+			const part = this.physical.peek(address, size);
+			if (!part) return false;
+			bytes.set(part, done);
+			done += size;
+			return true;
+		});
+		if (done === 0 && length > 0) return undefined;
+		return bytes.subarray(0, done);
+	}
+
+	/** Writes as a debugger does: through read-only mappings, with no accessed or dirty flag. @returns the bytes written. */
+	pokeLinear(linear: bigint, bytes: Uint8Array): number {
+		let done = 0;
+		this.eachPage(linear, bytes.length, (address, size) => {
+			if (!this.physical.poke(address, bytes.subarray(done, done + size))) return false;
+			done += size;
+			return true;
+		});
+		return done;
+	}
+
+	private eachPage(linear: bigint, length: number, action: (address: number, size: number) => boolean): void {
+		const tables = inspectedTables(this.state);
+		const mask = this.state.longMode ? 64 : 32;
+		for (let done = 0; done < length; ) {
+			const at = BigInt.asUintN(mask, linear + BigInt(done));
+			const size = Math.min(length - done, PAGE - Number(at & 0xfffn));
+			const address = translateInspected(this.physical, tables, at);
+			if (address === undefined || !action(address, size)) return;
+			done += size;
+		}
+	}
+}
+
+/** True when bits 63:47 of a linear address are all equal, given its high half. */
+export function isCanonical(high: number): boolean {
+	const sign = high >> 15;
+	return sign === 0 || sign === -1;
+}
+
+function littleEndian(bytes: Uint8Array): bigint {
+	let value = 0n;
+	for (let index = bytes.length - 1; index >= 0; index--) value = (value << 8n) | BigInt(bytes[index]!);
+	return value;
+}

@@ -1,0 +1,262 @@
+// Model-specific registers, one row each (SDM Vol. 4, Table 2-2 "IA-32 Architectural MSRs"), and the time stamp.
+
+import { Fault, Vector } from "../engine/fault.ts";
+import { type Helper, Outcome } from "../engine/helper.ts";
+import { Segment, State } from "../isa/state.ts";
+import type { ProcessorCore } from "./core.ts";
+import { Internal, MSR_SLOTS } from "./processor-state.ts";
+import { Cr0, Cr4, Efer } from "./register-bits.ts";
+
+/** A row whose value lies in a slot of the state. */
+interface StoredRow {
+	readonly name: string;
+	readonly address: number;
+	readonly reset: bigint;
+	/** False: writing raises #GP(0). Absent: every value is taken. */
+	readonly accepts?: (value: bigint) => boolean;
+	/** Bits that keep their value when written. */
+	readonly fixed?: bigint;
+}
+
+const canonical = (value: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, value)) === value;
+const readOnly = (): boolean => false;
+const MEMORY_TYPES = [0n, 1n, 4n, 5n, 6n];
+
+/** Eight fields of memory types (SDM Vol. 3A §11.12.2 for PAT with UC-, §11.11.2 for MTRRs without). */
+function typesAccepted(allowed: readonly bigint[]): (value: bigint) => boolean {
+	return (value) => {
+		for (let field = 0n; field < 8n; field++) if (!allowed.includes((value >> (field * 8n)) & 0xffn)) return false;
+		return true;
+	};
+}
+
+const validPat = typesAccepted([...MEMORY_TYPES, 7n]);
+const validFixedRange = typesAccepted(MEMORY_TYPES);
+/** Address bits of MTRRs and IA32_APIC_BASE: 39:12. */
+const ADDRESS_FIELD = 0xff_ffff_f000n;
+
+// Deviation: the memory types of MTRRs and PAT are kept but change nothing, for no cache is modelled.
+const STORED: readonly StoredRow[] = [
+	{ name: "IA32_PLATFORM_ID", address: 0x17, reset: 0n, accepts: readOnly },
+	// Enabled, bootstrap processor, at the architectural address (SDM Vol. 3A §10.4.4).
+	{
+		name: "IA32_APIC_BASE",
+		address: 0x1b,
+		reset: 0xfee00900n,
+		accepts: (value) => (value & ~(ADDRESS_FIELD | 0x900n)) === 0n,
+	},
+	{ name: "IA32_BIOS_SIGN_ID", address: 0x8b, reset: 0n },
+	// Eight variable ranges, fixed ranges, write combining.
+	{ name: "IA32_MTRRCAP", address: 0xfe, reset: 0x508n, accepts: readOnly },
+	{ name: "IA32_SYSENTER_CS", address: 0x174, reset: 0n },
+	{ name: "IA32_SYSENTER_ESP", address: 0x175, reset: 0n, accepts: canonical },
+	{ name: "IA32_SYSENTER_EIP", address: 0x176, reset: 0n, accepts: canonical },
+	// No machine-check banks.
+	{ name: "IA32_MCG_CAP", address: 0x179, reset: 0n, accepts: readOnly },
+	{ name: "IA32_MCG_STATUS", address: 0x17a, reset: 0n, accepts: (value) => value < 8n },
+	// Fast strings; branch trace storage and PEBS unavailable. Only fast strings can be changed.
+	{ name: "IA32_MISC_ENABLE", address: 0x1a0, reset: 0x1801n, fixed: ~1n },
+	// Branch tracing is not there: only 0 can be written.
+	{ name: "IA32_DEBUGCTL", address: 0x1d9, reset: 0n, accepts: (value) => value === 0n },
+	{ name: "IA32_PAT", address: 0x277, reset: 0x0007040600070406n, accepts: validPat },
+	{
+		name: "IA32_MTRR_DEF_TYPE",
+		address: 0x2ff,
+		reset: 0n,
+		accepts: (value) => (value & ~0xcffn) === 0n && MEMORY_TYPES.includes(value & 0xffn),
+	},
+	...Array.from({ length: 16 }, (_, index): StoredRow => {
+		const mask = index % 2 === 1;
+		return {
+			name: `IA32_MTRR_PHYS${mask ? "MASK" : "BASE"}${index >> 1}`,
+			address: 0x200 + index,
+			reset: 0n,
+			accepts: mask
+				? (value) => (value & ~(ADDRESS_FIELD | 0x800n)) === 0n
+				: (value) => (value & ~(ADDRESS_FIELD | 0xffn)) === 0n && MEMORY_TYPES.includes(value & 0xffn),
+		};
+	}),
+	{ name: "IA32_MTRR_FIX64K_00000", address: 0x250, reset: 0n, accepts: validFixedRange },
+	{ name: "IA32_MTRR_FIX16K_80000", address: 0x258, reset: 0n, accepts: validFixedRange },
+	{ name: "IA32_MTRR_FIX16K_A0000", address: 0x259, reset: 0n, accepts: validFixedRange },
+	...Array.from({ length: 8 }, (_, index): StoredRow => {
+		const start = (0xc0000 + index * 0x8000).toString(16).toUpperCase();
+		return { name: `IA32_MTRR_FIX4K_${start}`, address: 0x268 + index, reset: 0n, accepts: validFixedRange };
+	}),
+	{ name: "IA32_STAR", address: 0xc0000081, reset: 0n },
+	{ name: "IA32_LSTAR", address: 0xc0000082, reset: 0n, accepts: canonical },
+	{ name: "IA32_CSTAR", address: 0xc0000083, reset: 0n, accepts: canonical },
+	{ name: "IA32_FMASK", address: 0xc0000084, reset: 0n, accepts: (value) => value <= 0xffffffffn },
+	{ name: "IA32_KERNEL_GS_BASE", address: 0xc0000102, reset: 0n, accepts: canonical },
+	{ name: "IA32_TSC_AUX", address: 0xc0000103, reset: 0n, accepts: (value) => value <= 0xffffffffn },
+];
+
+function slotOf(name: string): number {
+	const index = STORED.findIndex((row) => row.name === name);
+	if (index < 0 || index >= MSR_SLOTS) throw new RangeError(`${name} has no slot in the processor's state.`);
+	return State.msr + index * 8;
+}
+
+export const kernelGsBaseSlot = slotOf("IA32_KERNEL_GS_BASE");
+export const apicBaseSlot = slotOf("IA32_APIC_BASE");
+/** Byte offsets of the MSRs that SYSENTER and SYSCALL read. */
+export const SystemCallMsr = {
+	sysenterCs: slotOf("IA32_SYSENTER_CS"),
+	sysenterEsp: slotOf("IA32_SYSENTER_ESP"),
+	sysenterEip: slotOf("IA32_SYSENTER_EIP"),
+	star: slotOf("IA32_STAR"),
+	lstar: slotOf("IA32_LSTAR"),
+	fmask: slotOf("IA32_FMASK"),
+} as const;
+const tscAuxSlot = slotOf("IA32_TSC_AUX");
+
+interface Row {
+	readonly name: string;
+	readonly read: () => bigint;
+	/** @throws {Fault} #GP(0) */
+	readonly write: (value: bigint) => void;
+}
+
+export class ModelSpecificRegisters {
+	private readonly rows = new Map<number, Row>();
+	/** Called after IA32_APIC_BASE was written. */
+	onApicBase: (value: bigint) => void = () => {};
+	readonly helpers: Record<string, Helper>;
+
+	/** @param timestamp ticks of the time-stamp counter since power-on, an integer below 2^53. */
+	constructor(
+		private readonly core: ProcessorCore,
+		private readonly timestamp: () => number,
+	) {
+		const { state } = core;
+		STORED.forEach((row, index) => {
+			const slot = (State.msr >> 3) + index;
+			this.rows.set(row.address, {
+				name: row.name,
+				read: () => BigInt.asUintN(64, state.i64[slot]!),
+				write: (value) => {
+					if (row.accepts && !row.accepts(value)) throw new Fault(Vector.generalProtection, 0);
+					const fixed = row.fixed ?? 0n;
+					state.i64[slot] = (value & ~fixed) | (state.i64[slot]! & fixed);
+					if (row.address === 0x1b) this.onApicBase(value);
+				},
+			});
+		});
+		this.rows.set(0x10, {
+			name: "IA32_TIME_STAMP_COUNTER",
+			read: () => BigInt.asUintN(64, BigInt(timestamp()) + state.i64[Internal.timestampOffset >> 3]!),
+			write: (value) => {
+				state.i64[Internal.timestampOffset >> 3] = value - BigInt(timestamp());
+			},
+		});
+		this.rows.set(0xc0000080, {
+			name: "IA32_EFER",
+			read: () => BigInt(state.efer >>> 0),
+			write: (value) => this.writeEfer(value),
+		});
+		for (const [address, segment, name] of [
+			[0xc0000100, Segment.fs, "IA32_FS_BASE"],
+			[0xc0000101, Segment.gs, "IA32_GS_BASE"],
+		] as const) {
+			this.rows.set(address, {
+				name,
+				read: () => state.base(segment),
+				write: (value) => {
+					if (!canonical(value)) throw new Fault(Vector.generalProtection, 0);
+					state.setSegmentBase(segment, value);
+				},
+			});
+		}
+		this.helpers = this.instructions();
+	}
+
+	/** Power-on values. */
+	reset(): void {
+		STORED.forEach((row, index) => {
+			this.core.state.i64[(State.msr >> 3) + index] = row.reset;
+		});
+	}
+
+	/** The value of an MSR; undefined when there is none at the address. */
+	read(address: number): bigint | undefined {
+		return this.rows.get(address)?.read();
+	}
+
+	/** Writes as WRMSR does. @throws {Fault} #GP(0) for an unknown MSR or a value that it does not take. */
+	write(address: number, value: bigint): void {
+		const row = this.rows.get(address);
+		if (!row) throw new Fault(Vector.generalProtection, 0);
+		row.write(value);
+	}
+
+	/** Every MSR with its value, by address. */
+	list(): { readonly name: string; readonly address: number; readonly value: bigint }[] {
+		return [...this.rows]
+			.map(([address, row]) => ({ name: row.name, address, value: row.read() }))
+			.sort((a, b) => a.address - b.address);
+	}
+
+	/** SDM Vol. 3A §2.2.1: LMA is read-only, LME cannot change while paging is on, reserved bits fault. */
+	private writeEfer(value: bigint): void {
+		const { state, paging } = this.core;
+		const known = Efer.SCE | Efer.LME | Efer.LMA | Efer.NXE;
+		if (value & ~BigInt(known)) throw new Fault(Vector.generalProtection, 0);
+		const efer = (Number(value) & ~Efer.LMA) | (state.efer & Efer.LMA);
+		if ((efer ^ state.efer) & Efer.LME && state.cr0 & Cr0.PG) throw new Fault(Vector.generalProtection, 0);
+		state.efer = efer;
+		paging.flush();
+	}
+
+	private instructions(): Record<string, Helper> {
+		const { state, operands } = this.core;
+		const requireCpl0 = (): void => {
+			if (state.cpl !== 0) throw new Fault(Vector.generalProtection, 0);
+		};
+		const readTime = (): void => {
+			if (state.cpl !== 0 && state.cr4 & Cr4.TSD) throw new Fault(Vector.generalProtection, 0);
+			const offset = state.i64[Internal.timestampOffset >> 3]!;
+			if (offset === 0n) {
+				const ticks = this.timestamp();
+				state.setGpr32(RAX, ticks | 0);
+				state.setGpr32(RDX, Math.floor(ticks / 0x100000000));
+			} else {
+				const ticks = BigInt(this.timestamp()) + offset;
+				state.setGpr64(RAX, ticks & 0xffffffffn);
+				state.setGpr64(RDX, (ticks >> 32n) & 0xffffffffn);
+			}
+		};
+		return {
+			rdmsr: () => {
+				requireCpl0();
+				const value = this.read(state.gpr32(RCX) >>> 0);
+				if (value === undefined) throw new Fault(Vector.generalProtection, 0);
+				state.setGpr64(RAX, value & 0xffffffffn);
+				state.setGpr64(RDX, value >> 32n);
+				return Outcome.next;
+			},
+			wrmsr: (record) => {
+				requireCpl0();
+				const value = (BigInt(state.gpr32(RDX) >>> 0) << 32n) | BigInt(state.gpr32(RAX) >>> 0);
+				this.write(state.gpr32(RCX) >>> 0, value);
+				return operands.advance(record, this.core.leave());
+			},
+			rdtsc: () => {
+				readTime();
+				return Outcome.next;
+			},
+			rdtscp: () => {
+				readTime();
+				state.setGpr32(RCX, state.i32[tscAuxSlot >> 2]!);
+				return Outcome.next;
+			},
+			/** There are no performance counters: every index is out of range (SDM Vol. 2B, RDPMC). */
+			rdpmc: () => {
+				throw new Fault(Vector.generalProtection, 0);
+			},
+		};
+	}
+}
+
+const RAX = 0;
+const RCX = 1;
+const RDX = 2;

@@ -1,0 +1,211 @@
+// The architectural processor: every part wired together behind the hooks that the engine calls.
+
+import { Fault, Vector } from "../engine/fault.ts";
+import { type Helper, Outcome, type ProcessorHooks } from "../engine/helper.ts";
+import type { PhysicalMemory } from "../engine/physical-memory.ts";
+import type { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
+import { State } from "../isa/state.ts";
+import { ControlRegisters } from "./control-registers.ts";
+import { ProcessorCore } from "./core.ts";
+import { Cpuid, DEFAULT_FEATURES, type ProcessorFeatures } from "./cpuid.ts";
+import { DebugRegisters } from "./debug-registers.ts";
+import { descriptorInstructions } from "./descriptor-instructions.ts";
+import { FarTransfer } from "./far-transfer.ts";
+import { flagsInstructions } from "./flags-instructions.ts";
+import { InterruptDelivery } from "./interrupt-delivery.ts";
+import { InterruptReturn } from "./interrupt-return.ts";
+import type { AccessWatch } from "./memory-access.ts";
+import { ModelSpecificRegisters } from "./model-specific-registers.ts";
+import { type PortBus, PortIo } from "./port-io.ts";
+import { Activity, Internal } from "./processor-state.ts";
+import { Cr0, Cr4, Eflags } from "./register-bits.ts";
+import { segmentInstructions } from "./segment-instructions.ts";
+import { softwareInterrupts } from "./software-interrupt.ts";
+import { systemCalls } from "./system-calls.ts";
+import { TaskSwitch } from "./task-switch.ts";
+
+/** What a processor is put into. */
+export interface ProcessorSurroundings {
+	readonly physical: PhysicalMemory;
+	readonly tlb: TranslationLookasideBuffer;
+	readonly ports: PortBus;
+	/** Ticks of the time-stamp counter since power-on, an integer below 2^53. */
+	readonly timestamp: () => number;
+	/** Instructions retired before the current one. */
+	readonly retired: () => number;
+	readonly features?: Partial<ProcessorFeatures>;
+}
+
+/** `parameter` of deviceNotAvailable: what the instruction belongs to. */
+export const CoprocessorUse = { x87: 0, mmx: 1, sse: 2, wait: 3 } as const;
+
+export class ArchitecturalProcessor implements ProcessorHooks {
+	readonly core: ProcessorCore;
+	readonly delivery: InterruptDelivery;
+	readonly debug: DebugRegisters;
+	readonly control: ControlRegisters;
+	readonly modelSpecific: ModelSpecificRegisters;
+	readonly cpuid: Cpuid;
+	readonly helpers: Readonly<Record<string, Helper>>;
+	/** Watches of debuggers and the VMM; the debug registers' own comes with them. */
+	private watches: readonly AccessWatch[] = [];
+
+	constructor(surroundings: ProcessorSurroundings) {
+		const features: ProcessorFeatures = { ...DEFAULT_FEATURES, ...surroundings.features };
+		const core = new ProcessorCore(surroundings.physical, surroundings.tlb, surroundings.retired);
+		const tasks = new TaskSwitch(core);
+		this.core = core;
+		this.delivery = new InterruptDelivery(core, tasks);
+		this.debug = new DebugRegisters(core);
+		this.control = new ControlRegisters(core, features);
+		this.modelSpecific = new ModelSpecificRegisters(core, surroundings.timestamp);
+		this.cpuid = new Cpuid(core, features);
+		const far = new FarTransfer(core, tasks, this.delivery);
+		const { jumpFar, jumpFarMemory, callFar, callFarMemory, returnFar } = far;
+		const { moveToDebug, moveFromDebug } = this.debug;
+		const undefinedInstruction: Helper = () => {
+			throw new Fault(Vector.invalidOpcode);
+		};
+		this.helpers = {
+			...segmentInstructions(core),
+			...descriptorInstructions(core),
+			...flagsInstructions(core),
+			...softwareInterrupts(core, this.delivery),
+			...systemCalls(core),
+			...this.control.helpers,
+			...this.modelSpecific.helpers,
+			...new PortIo(core, surroundings.ports, this.debug).helpers,
+			cpuid: this.cpuid.cpuid,
+			iret: new InterruptReturn(core, tasks).iret,
+			jumpFar,
+			jumpFarMemory,
+			callFar,
+			callFarMemory,
+			returnFar,
+			moveToDebug,
+			moveFromDebug,
+			undefined: undefinedInstruction,
+			// CPUID reports none of these.
+			monitor: undefinedInstruction,
+			mwait: undefinedInstruction,
+			xgetbv: undefinedInstruction,
+			deviceNotAvailable: (_record, use) => this.deviceNotAvailable(use),
+		};
+		this.debug.onDataBreakpoints = () => this.applyWatches();
+		this.reset();
+	}
+
+	/** Power-on (SDM Vol. 3A §9.1). */
+	reset(): void {
+		this.core.state.reset();
+		this.modelSpecific.reset();
+		this.applyWatches();
+	}
+
+	slowRead(record: number, offsetLow: number, offsetHigh: number, kind: number): void {
+		this.core.memory.slowRead(record, offsetLow, offsetHigh, kind);
+	}
+
+	slowWrite(record: number, offsetLow: number, offsetHigh: number, kind: number): void {
+		this.core.memory.slowWrite(record, offsetLow, offsetHigh, kind);
+	}
+
+	fetchAddress(rip: bigint): number {
+		return this.core.memory.fetchAddress(rip);
+	}
+
+	deliver(fault: Fault): boolean {
+		return this.delivery.deliver(fault);
+	}
+
+	/** Replaces the watches of debuggers and the VMM. */
+	setWatches(watches: readonly AccessWatch[]): void {
+		this.watches = watches;
+		this.applyWatches();
+	}
+
+	private applyWatches(): void {
+		const own = this.debug.hasDataBreakpoints ? [this.debug] : [];
+		this.core.memory.setWatches([...this.watches, ...own]);
+	}
+
+	// For the run loop.
+
+	/** True while STI, MOV SS or POP SS hold interrupts back. */
+	get inInterruptShadow(): boolean {
+		const { state, retired } = this.core;
+		return retired() < state.internal(Internal.shadowBoundary);
+	}
+
+	/** True when takeExternalInterrupt() may be called now. */
+	get canTakeInterrupt(): boolean {
+		return (this.core.state.flagsRest & Eflags.IF) !== 0 && !this.inInterruptShadow;
+	}
+
+	/** True when takeNmi() may be called now. */
+	get canTakeNmi(): boolean {
+		return this.core.state.i32[Internal.nmiBlocked >> 2] === 0 && !this.inInterruptShadow;
+	}
+
+	/** One of Activity. */
+	get activity(): number {
+		return this.core.state.i32[Internal.activity >> 2]!;
+	}
+
+	get halted(): boolean {
+		return this.activity === Activity.halted;
+	}
+
+	/** True when single instructions have to be run: EFLAGS.TF, breakpoints in the debug registers, or an interrupt shadow. */
+	get needsSingleSteps(): boolean {
+		const { state } = this.core;
+		if (state.flagsRest & Eflags.TF || this.inInterruptShadow || state.i32[Internal.pendingDebug >> 2] !== 0)
+			return true;
+		return (state.i32[(State.dr + 7 * 8) >> 2]! & 0xff) !== 0;
+	}
+
+	/** Delivers an external interrupt between instructions and ends HLT; false after shutdown. */
+	takeExternalInterrupt(vector: number): boolean {
+		return this.delivery.interrupt(vector, "external");
+	}
+
+	/** Delivers an NMI between instructions, blocks further ones until IRET and ends HLT; false after shutdown. */
+	takeNmi(): boolean {
+		return this.delivery.interrupt(Vector.nmi, "nmi");
+	}
+
+	/**
+	 * The debug trap after an instruction: data and I/O breakpoints that it hit, the T flag of a new task, and single-step when TF
+	 * was set as it began (SDM Vol. 3B §17.3.1). Undefined when there is none, or MOV SS holds it back (Vol. 3A §6.8.3).
+	 */
+	debugTrapAfter(trapFlagWasSet: boolean): Fault | undefined {
+		const { state, retired } = this.core;
+		if (retired() < state.internal(Internal.debugShadowBoundary)) return undefined;
+		const pending = state.i32[Internal.pendingDebug >> 2]! | (trapFlagWasSet ? 1 << 14 : 0);
+		state.i32[Internal.pendingDebug >> 2] = 0;
+		return pending ? this.debug.raise(pending) : undefined;
+	}
+
+	/** The #DB of an instruction breakpoint at the next instruction; undefined when there is none or RF holds it back. */
+	debugFaultBefore(): Fault | undefined {
+		const { state } = this.core;
+		if (!this.debug.hasExecutionBreakpoints || this.core.readEflags() & Eflags.RF) return undefined;
+		const base = BigInt.asUintN(64, state.i64[(State.segments + 48) >> 3]!);
+		const linear = BigInt.asUintN(state.mode64 ? 64 : 32, base + state.rip);
+		const hits = this.debug.executionHits(linear);
+		return hits ? this.debug.raise(hits) : undefined;
+	}
+
+	/** #UD or #NM for an instruction that State.x87Trap or State.sseTrap stopped (SDM Vol. 3A Table 2-2, §13.1.4). */
+	private deviceNotAvailable(use: number): Outcome {
+		const { cr0, cr4 } = this.core.state;
+		if (use === CoprocessorUse.wait) {
+			if ((cr0 & (Cr0.MP | Cr0.TS)) === (Cr0.MP | Cr0.TS)) throw new Fault(Vector.deviceNotAvailable);
+			return Outcome.next;
+		}
+		if (use === CoprocessorUse.mmx && cr0 & Cr0.EM) throw new Fault(Vector.invalidOpcode);
+		if (use === CoprocessorUse.sse && (cr0 & Cr0.EM || !(cr4 & Cr4.OSFXSR))) throw new Fault(Vector.invalidOpcode);
+		if (cr0 & (Cr0.EM | Cr0.TS)) throw new Fault(Vector.deviceNotAvailable);
+		return Outcome.next;
+	}
+}
