@@ -44,7 +44,7 @@ export function memoryMap(size: number): MemoryRange[] {
 export function words(...values: readonly number[]): Uint8Array {
 	const bytes = new Uint8Array(values.length * 4);
 	const view = new DataView(bytes.buffer);
-	values.forEach((value, index) => view.setUint32(index * 4, value >>> 0, true));
+	for (const [index, value] of values.entries()) view.setUint32(index * 4, value >>> 0, true);
 	return bytes;
 }
 

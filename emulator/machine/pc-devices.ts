@@ -1,0 +1,193 @@
+// The standard devices of a PC on given buses: the host has one set, and a VMM gives each guest another.
+
+import { ACPI_POWER_LENGTH, ACPI_POWER_PORT, AcpiPower } from "../devices/acpi-power.ts";
+import { ApicBus } from "../devices/apic-bus.ts";
+import { DebugConsole } from "../devices/debug-console.ts";
+import { DebugExit } from "../devices/debug-exit.ts";
+import type { Clock, Device, InterruptLine } from "../devices/device.ts";
+import { Dma8237 } from "../devices/dma8237.ts";
+import { FastA20 } from "../devices/fast-a20.ts";
+import { FwCfg } from "../devices/fw-cfg.ts";
+import { I8042 } from "../devices/i8042.ts";
+import { IoApic } from "../devices/io-apic.ts";
+import { IoPortBus } from "../devices/io-port-bus.ts";
+import { LocalApic } from "../devices/local-apic.ts";
+import { MemoryBus } from "../devices/memory-bus.ts";
+import { PciBus, PciHostBridge } from "../devices/pci-host-bridge.ts";
+import { Pic8259Pair } from "../devices/pic8259.ts";
+import { Piix3IsaBridge } from "../devices/piix3-isa-bridge.ts";
+import { Pit8254 } from "../devices/pit8254.ts";
+import { PostCode } from "../devices/post-code.ts";
+import { RtcMc146818 } from "../devices/rtc-mc146818.ts";
+import { SystemControlPortB } from "../devices/system-control-port-b.ts";
+import { Uart16550 } from "../devices/uart16550.ts";
+import { UnassignedRange } from "../devices/unassigned-range.ts";
+import { memoryMap } from "./loaders/boot-state.ts";
+
+/** What the devices need of the machine around them. */
+export interface PcSurroundings {
+	readonly clock: Clock;
+	/** Bytes of RAM from address 0. */
+	readonly memoryBytes: number;
+	/** The processor's INTR input, driven by the local APIC (or by the 8259A pair when that is disabled). */
+	interruptRequest(asserted: boolean): void;
+	nonMaskableInterrupt(): void;
+	/** The whole machine is to be reset: keyboard controller, port 0x92, port 0xcf9. */
+	reset(): void;
+	powerOff(): void;
+	debugExit(value: number): void;
+	debugConsole(byte: number): void;
+	/** A byte sent on COM1. */
+	serial(byte: number): void;
+	/** The first virtual time at which the time-stamp counter has reached a value. */
+	timeOfTsc(tsc: bigint): number;
+}
+
+const LOCAL_APIC_PAGE = 0xfee00000;
+const IO_APIC_PAGE = 0xfec00000;
+
+export class PcDevices {
+	readonly ports: IoPortBus;
+	readonly memory: MemoryBus;
+	readonly pic: Pic8259Pair;
+	readonly localApic: LocalApic;
+	readonly ioApic: IoApic;
+	readonly pit: Pit8254;
+	readonly com1: Uart16550;
+	readonly keyboard: I8042;
+	readonly all: readonly Device[];
+
+	constructor(readonly surroundings: PcSurroundings) {
+		const { clock } = surroundings;
+		const unassignedPorts = new UnassignedRange("Unassigned I/O ports");
+		const unassignedMemory = new UnassignedRange("Unassigned physical addresses");
+		this.ports = new IoPortBus(unassignedPorts);
+		this.memory = new MemoryBus(unassignedMemory);
+		const apicBus = new ApicBus();
+		// The pair drives LINT0; while the local APIC is disabled its INTR reaches the processor directly (SDM Vol. 3A §10.4.3).
+		const intr: InterruptLine = {
+			set: (asserted) => {
+				this.picAsserts = asserted;
+				if (this.localApic?.enabled) this.localApic.lint0.set(asserted);
+				else surroundings.interruptRequest(asserted);
+			},
+		};
+		this.pic = new Pic8259Pair(intr);
+		this.localApic = new LocalApic(0, {
+			clock,
+			bus: apicBus,
+			interruptPending: (pending) => surroundings.interruptRequest(pending),
+			acknowledgeExternal: () => this.pic.acknowledge(),
+			nonMaskable: () => surroundings.nonMaskableInterrupt(),
+			systemManagement: () => {},
+			init: () => surroundings.reset(),
+			startUp: () => {},
+			timeOfTsc: (tsc) => surroundings.timeOfTsc(tsc),
+		});
+		this.ioApic = new IoApic(apicBus);
+		/** An ISA interrupt reaches both controllers; input 2 of the I/O APIC is IRQ 0 (MultiProcessor Specification 1.4, §5.3). */
+		const irq = (number: number): InterruptLine => {
+			const toPic = this.pic.line(number);
+			const toApic = this.ioApic.line(number === 0 ? 2 : number);
+			return {
+				set: (asserted) => {
+					toPic.set(asserted);
+					toApic.set(asserted);
+				},
+			};
+		};
+		this.pit = new Pit8254(clock, irq(0));
+		this.com1 = new Uart16550(irq(4), (byte) => surroundings.serial(byte), "16550A COM1");
+		const com2 = new Uart16550(irq(3), () => {}, "16550A COM2");
+		const portB = new SystemControlPortB(clock, this.pit);
+		const rtc = new RtcMc146818(clock, irq(8), { memoryBytes: surroundings.memoryBytes });
+		const fastA20 = new FastA20(
+			() => {},
+			() => surroundings.reset(),
+		);
+		this.keyboard = new I8042(
+			irq(1),
+			irq(12),
+			(enabled) => fastA20.followA20(enabled),
+			() => surroundings.reset(),
+		);
+		const pci = new PciBus(this.ports, this.memory);
+		const hostBridge = new PciHostBridge(pci, () => surroundings.reset());
+		const isaBridge = new Piix3IsaBridge(pci, irq);
+		const power = new AcpiPower(clock, irq(9), () => surroundings.powerOff());
+		const dma = new Dma8237();
+		const postCode = new PostCode();
+		const debugExit = new DebugExit((value) => surroundings.debugExit(value));
+		const debugConsole = new DebugConsole((byte) => surroundings.debugConsole(byte));
+		const fwCfg = new FwCfg({
+			cpuCount: 1,
+			memoryBytes: surroundings.memoryBytes,
+			memoryMap: memoryMap(surroundings.memoryBytes),
+		});
+
+		const { ports } = this;
+		ports.register(0x00, 16, dma.first, dma.name);
+		ports.register(0x20, 2, this.pic.master, "8259A master");
+		ports.register(0x40, 4, this.pit, this.pit.name);
+		ports.register(0x60, 1, this.keyboard.data, "i8042 data");
+		ports.register(0x61, 1, portB, portB.name);
+		ports.register(0x64, 1, this.keyboard.command, "i8042 command");
+		ports.register(0x70, 2, rtc, rtc.name);
+		ports.register(0x80, 1, postCode, postCode.name);
+		ports.register(0x81, 15, dma.pages, "DMA page registers");
+		ports.register(0x92, 1, fastA20, fastA20.name);
+		ports.register(0xa0, 2, this.pic.slave, "8259A slave");
+		ports.register(0xc0, 32, dma.second, "8237A second");
+		ports.register(0xe9, 1, debugConsole, debugConsole.name);
+		ports.register(0xf4, 4, debugExit, debugExit.name);
+		ports.register(0x2f8, 8, com2, com2.name);
+		ports.register(0x3f8, 8, this.com1, this.com1.name);
+		ports.register(0x4d0, 2, this.pic.elcr, "Edge/level control");
+		ports.register(0x510, 2, fwCfg, fwCfg.name);
+		ports.register(ACPI_POWER_PORT, ACPI_POWER_LENGTH, power, power.name);
+		ports.register(0xcf8, 8, hostBridge, hostBridge.name);
+		this.memory.register(IO_APIC_PAGE, 4096, this.ioApic, this.ioApic.name);
+		this.memory.register(LOCAL_APIC_PAGE, 4096, this.localApic, this.localApic.name);
+		this.all = [
+			this.pic,
+			this.localApic,
+			this.ioApic,
+			this.pit,
+			portB,
+			rtc,
+			this.com1,
+			com2,
+			this.keyboard,
+			fastA20,
+			hostBridge,
+			isaBridge,
+			power,
+			dma,
+			postCode,
+			debugExit,
+			debugConsole,
+			fwCfg,
+			unassignedPorts,
+			unassignedMemory,
+		];
+	}
+
+	private picAsserts = false;
+
+	/** The processor's interrupt acknowledge cycle: the vector. */
+	acknowledge(): number {
+		return this.localApic.enabled ? this.localApic.acknowledge() : this.pic.acknowledge();
+	}
+
+	/** Called when IA32_APIC_BASE was written: INTR may have to change its way. */
+	localApicMoved(): void {
+		if (this.localApic.enabled) this.localApic.lint0.set(this.picAsserts);
+		else this.surroundings.interruptRequest(this.picAsserts);
+	}
+
+	/** Power-on reset of every device; the local APIC in virtual wire mode, as firmware leaves it (MultiProcessor Specification 1.4, §3.6.2.1). */
+	reset(): void {
+		for (const device of this.all) device.reset();
+		this.localApic.enterVirtualWireMode();
+	}
+}

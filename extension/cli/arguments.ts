@@ -1,0 +1,167 @@
+// The command line of DESIGN section 6, read into a plain object. A wrong one is refused with one sentence.
+
+import { MachineError } from "../../emulator/machine/virtual-machine.ts";
+
+export interface RunArguments {
+	readonly image: string | undefined;
+	readonly vmm: "none" | "trap" | "bt" | "pv" | "hvm";
+	readonly mmu: "shadow" | "ept" | undefined;
+	readonly io: "direct" | "split" | "passthrough" | undefined;
+	/** Bytes. */
+	readonly memory: number;
+	readonly initrd: string | undefined;
+	readonly append: string | undefined;
+	readonly firmware: string | undefined;
+	readonly disks: readonly string[];
+	readonly cdrom: string | undefined;
+	/** "stdio" or a file. */
+	readonly serial: string;
+	readonly untilSerial: RegExp | undefined;
+	readonly maxInstructions: number;
+	/** Seconds. */
+	readonly timeout: number;
+	readonly engine: "interpreter" | "compiled" | undefined;
+	readonly trace: readonly string[];
+	readonly stats: string | undefined;
+	/** Typed into the guest's serial port after `untilSerial` matched the first time; `--then`. */
+	readonly dialogue: readonly { readonly send: string; readonly until: RegExp }[];
+}
+
+export const USAGE = `usage: hyperscope run IMAGE [--vmm none|trap|bt|pv|hvm] [--mmu shadow|ept] [--io direct|split|passthrough]
+           [--memory 256M] [--initrd F] [--append "..."] [--firmware F] [--disk F]... [--cdrom F]
+           [--serial stdio|FILE] [--until-serial REGEX] [--then TEXT REGEX]... [--max-instructions N] [--timeout SECONDS]
+           [--engine interpreter|compiled] [--trace EVENTS] [--stats FILE.json]
+       hyperscope dap [--port N]`;
+
+const LEAST_MEMORY = 2 << 20;
+const MOST_MEMORY = 3 * 1024 ** 3;
+
+/** "256M", "1G", "65536K" or bytes. @throws {MachineError} */
+export function parseMemory(text: string): number {
+	const match = /^(\d+)([KMG]?)$/i.exec(text);
+	const unit = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 }[match?.[2]?.toUpperCase() ?? ""] ?? 1;
+	const bytes = match ? Number(match[1]) * unit : Number.NaN;
+	if (!(bytes >= LEAST_MEMORY && bytes <= MOST_MEMORY) || bytes % 4096 !== 0) {
+		throw new MachineError(`Memory of "${text}" is not possible: give a multiple of 4K from 2M to 3G, such as 256M.`);
+	}
+	return bytes;
+}
+
+function oneOf<T extends string>(option: string, value: string, choices: readonly T[]): T {
+	if ((choices as readonly string[]).includes(value)) return value as T;
+	throw new MachineError(`${option} "${value}" is unknown: it takes ${choices.join(", ")}.`);
+}
+
+function regularExpression(option: string, text: string): RegExp {
+	try {
+		return new RegExp(text);
+	} catch {
+		throw new MachineError(`${option} "${text}" is not a regular expression.`);
+	}
+}
+
+function count(option: string, text: string): number {
+	const value = Number(text);
+	if (!(value > 0)) throw new MachineError(`${option} "${text}" is not a number above 0.`);
+	return value;
+}
+
+/** @throws {MachineError} */
+export function parseRunArguments(words: readonly string[]): RunArguments {
+	const parsed: { -readonly [K in keyof RunArguments]: RunArguments[K] } = {
+		image: undefined,
+		vmm: "none",
+		mmu: undefined,
+		io: undefined,
+		memory: 256 << 20,
+		initrd: undefined,
+		append: undefined,
+		firmware: undefined,
+		disks: [],
+		cdrom: undefined,
+		serial: "stdio",
+		untilSerial: undefined,
+		maxInstructions: Number.POSITIVE_INFINITY,
+		timeout: Number.POSITIVE_INFINITY,
+		engine: undefined,
+		trace: [],
+		stats: undefined,
+		dialogue: [],
+	};
+	for (let at = 0; at < words.length; at++) {
+		const word = words[at]!;
+		const value = (): string => {
+			const next = words[++at];
+			if (next === undefined) throw new MachineError(`${word} needs a value.`);
+			return next;
+		};
+		switch (word) {
+			case "--vmm":
+				parsed.vmm = oneOf(word, value(), ["none", "trap", "bt", "pv", "hvm"]);
+				break;
+			case "--mmu":
+				parsed.mmu = oneOf(word, value(), ["shadow", "ept"]);
+				break;
+			case "--io":
+				parsed.io = oneOf(word, value(), ["direct", "split", "passthrough"]);
+				break;
+			case "--memory":
+				parsed.memory = parseMemory(value());
+				break;
+			case "--initrd":
+				parsed.initrd = value();
+				break;
+			case "--append":
+				parsed.append = value();
+				break;
+			case "--firmware":
+				parsed.firmware = value();
+				break;
+			case "--disk":
+				parsed.disks = [...parsed.disks, value()];
+				break;
+			case "--cdrom":
+				parsed.cdrom = value();
+				break;
+			case "--serial":
+				parsed.serial = value();
+				break;
+			case "--until-serial":
+				parsed.untilSerial = regularExpression(word, value());
+				break;
+			case "--then": {
+				const send = value();
+				parsed.dialogue = [...parsed.dialogue, { send, until: regularExpression(word, value()) }];
+				break;
+			}
+			case "--max-instructions":
+				parsed.maxInstructions = count(word, value());
+				break;
+			case "--timeout":
+				parsed.timeout = count(word, value());
+				break;
+			case "--engine":
+				parsed.engine = oneOf(word, value(), ["interpreter", "compiled"]);
+				break;
+			case "--trace":
+				parsed.trace = value().split(",");
+				break;
+			case "--stats":
+				parsed.stats = value();
+				break;
+			default:
+				if (word.startsWith("-")) throw new MachineError(`Unknown option ${word}.`);
+				if (parsed.image !== undefined) throw new MachineError(`More than one image: ${parsed.image} and ${word}.`);
+				parsed.image = word;
+		}
+	}
+	if (
+		parsed.image === undefined &&
+		parsed.firmware === undefined &&
+		parsed.disks.length === 0 &&
+		parsed.cdrom === undefined
+	) {
+		throw new MachineError("No image: name a kernel, or a --firmware, --disk or --cdrom to start from.");
+	}
+	return parsed;
+}

@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+// The command line program: the same machine without an editor.
+
+import { MachineError } from "../../emulator/machine/virtual-machine.ts";
+import { parseRunArguments, USAGE } from "./arguments.ts";
+import { runMachine } from "./run.ts";
+
+async function main(words: readonly string[]): Promise<number> {
+	const [command, ...rest] = words;
+	switch (command) {
+		case "run":
+			return runMachine(parseRunArguments(rest));
+		case "help":
+		case "--help":
+		case "-h":
+			console.log(USAGE);
+			return 0;
+		default:
+			throw new MachineError(
+				command === undefined ? `No command.\n${USAGE}` : `Unknown command "${command}".\n${USAGE}`,
+			);
+	}
+}
+
+main(process.argv.slice(2)).then(
+	(status) => {
+		process.exitCode = status;
+	},
+	(error: unknown) => {
+		if (!(error instanceof MachineError)) throw error;
+		console.error(`hyperscope: ${error.message}`);
+		process.exitCode = 2;
+	},
+);

@@ -1,0 +1,145 @@
+// `hyperscope run`: a machine without an editor.
+
+import { createWriteStream, readFileSync, writeFileSync } from "node:fs";
+import { basename } from "node:path";
+import {
+	MachineError,
+	type NamedFile,
+	type Stop,
+	type VirtualMachine,
+} from "../../emulator/machine/virtual-machine.ts";
+import { createMachine } from "../../emulator/vmm/create-machine.ts";
+import type { RunArguments } from "./arguments.ts";
+
+/** Instructions between two looks at the host's clock and at standard input. */
+const SLICE = 4_000_000;
+/** How much of the serial output is kept for `--until-serial`. */
+const KEPT_OUTPUT = 1 << 16;
+
+/** Exit status of DESIGN section 6. */
+const Status = { ok: 0, usage: 2, budget: 3, halted: 4 } as const;
+
+function readFile(path: string): NamedFile {
+	try {
+		return { name: basename(path), bytes: new Uint8Array(readFileSync(path)) };
+	} catch (error) {
+		const code = (error as NodeJS.ErrnoException).code;
+		const why = code === "ENOENT" ? "does not exist" : code === "EISDIR" ? "is a folder" : `cannot be read (${code})`;
+		throw new MachineError(`${path} ${why}.`);
+	}
+}
+
+type StopName = "serial" | "poweroff" | "debug-exit" | "budget" | "timeout" | "triple-fault" | "halted";
+
+class Run {
+	private output = "";
+	private awaited: { until: RegExp; send?: string }[] = [];
+	private matched = false;
+	private readonly started = process.hrtime.bigint();
+	private readonly sink: (bytes: Uint8Array) => void;
+
+	constructor(
+		private readonly machine: VirtualMachine,
+		private readonly options: RunArguments,
+	) {
+		if (options.serial === "stdio") this.sink = (bytes) => process.stdout.write(bytes);
+		else {
+			const file = createWriteStream(options.serial);
+			this.sink = (bytes) => file.write(bytes);
+		}
+		if (options.untilSerial) {
+			this.awaited.push({ until: options.untilSerial });
+			for (const step of options.dialogue) this.awaited.push({ until: step.until, send: step.send });
+		}
+		machine.onSerialOutput((bytes) => this.receive(bytes));
+		machine.onDebugConsole((byte) => process.stderr.write(new Uint8Array([byte])));
+	}
+
+	private receive(bytes: Uint8Array): void {
+		this.sink(bytes);
+		if (this.awaited.length === 0) return;
+		this.output = (this.output + Buffer.from(bytes).toString("latin1")).slice(-KEPT_OUTPUT);
+		const [first, next] = this.awaited;
+		if (!first!.until.test(this.output)) return;
+		this.awaited.shift();
+		this.output = "";
+		if (next?.send !== undefined) this.machine.serialInput(Buffer.from(`${next.send}\n`, "latin1"));
+		else if (!next) this.matched = true;
+	}
+
+	/** Seconds of the host's clock since the start. */
+	seconds(): number {
+		return Number(process.hrtime.bigint() - this.started) / 1e9;
+	}
+
+	async finish(): Promise<{ stop: StopName; status: number }> {
+		const { machine, options } = this;
+		for (;;) {
+			const left = options.maxInstructions - machine.instructionCount();
+			if (left <= 0) return { stop: "budget", status: Status.budget };
+			const stop = machine.run(Math.min(left, this.awaited.length > 0 || this.matched ? SLICE / 4 : SLICE));
+			if (this.matched) return { stop: "serial", status: Status.ok };
+			if (stop) {
+				const result = this.classify(stop);
+				if (result) return result;
+			}
+			if (this.seconds() >= options.timeout) return { stop: "timeout", status: Status.budget };
+			await new Promise((next) => setImmediate(next));
+		}
+	}
+
+	private classify(stop: Stop): { stop: StopName; status: number } | undefined {
+		switch (stop.reason) {
+			case "poweroff":
+				return { stop: "poweroff", status: Status.ok };
+			case "debug-exit":
+				return { stop: "debug-exit", status: ((stop.value << 1) | 1) & 0xff };
+			case "triple-fault":
+				process.stderr.write(`hyperscope: ${stop.description}\n`);
+				return { stop: "triple-fault", status: Status.halted };
+			case "halted":
+				return { stop: "halted", status: Status.halted };
+			default:
+				return undefined;
+		}
+	}
+}
+
+/** Runs a machine to its end; the result is the exit status. @throws {MachineError} for what cannot be started. */
+export async function runMachine(options: RunArguments): Promise<number> {
+	if (options.disks.length > 0)
+		throw new MachineError("--disk: this version has no disk device; give the guest an --initrd.");
+	if (options.cdrom) throw new MachineError("--cdrom: this version has no CD-ROM device; give the guest an --initrd.");
+	if (options.trace.length > 0)
+		throw new MachineError(
+			`--trace ${options.trace.join()}: this version has no traces; use the debugger's event filters.`,
+		);
+	const machine = createMachine({
+		...(options.image === undefined ? {} : { image: readFile(options.image) }),
+		vmm: options.vmm,
+		...(options.mmu === undefined ? {} : { mmu: options.mmu }),
+		...(options.io === undefined ? {} : { io: options.io }),
+		memory: options.memory,
+		...(options.initrd === undefined ? {} : { initrd: readFile(options.initrd) }),
+		...(options.append === undefined ? {} : { append: options.append }),
+		...(options.firmware === undefined ? {} : { firmware: readFile(options.firmware) }),
+		...(options.engine === undefined ? {} : { engine: options.engine }),
+	});
+	const run = new Run(machine, options);
+	const input = (bytes: Buffer) => machine.serialInput(bytes);
+	if (options.serial === "stdio" && !process.stdin.destroyed) {
+		process.stdin.on("data", input);
+		process.stdin.on("error", () => {});
+	}
+	const { stop, status } = await run.finish();
+	const seconds = run.seconds();
+	process.stdin.off("data", input);
+	process.stdin.pause();
+	if (options.stats !== undefined) {
+		const statistics = machine.statistics();
+		const mips = statistics.instructions / seconds / 1e6;
+		const result = { ...statistics, seconds, mips, stop, memoryHash: machine.memoryHash() };
+		writeFileSync(options.stats, `${JSON.stringify(result, null, 2)}\n`);
+	}
+	return status;
+}
