@@ -2,10 +2,11 @@
 // into what generated code does next. It knows instructions and their count, not time, interrupts or devices.
 
 import { JumpCache, Record, Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
+import { builtInHelpers } from "./built-in-helpers.ts";
 import { CodeCache } from "./code-cache.ts";
 import { RecordDecoder } from "./decoder.ts";
 import { ExitReason } from "./exit-reason.ts";
-import { Fault, Vector } from "./fault.ts";
+import { Fault } from "./fault.ts";
 import { type Helper, Outcome, type ProcessorHooks } from "./helper.ts";
 import { instructionSet } from "./instruction-set.ts";
 import { PseudoHandler } from "./interpreter.ts";
@@ -15,17 +16,6 @@ import type { TranslationLookasideBuffer } from "./translation-lookaside-buffer.
 /** Most instructions of one call into generated code: it has to return now and then so that V8 can replace it by optimised code. */
 const SLICE = 200_000;
 const STOLEN = 0x40000000;
-/** Vectors that push an error code (SDM Vol. 3A, Table 6-1). */
-const WITH_ERROR_CODE = new Set<number>([
-	Vector.doubleFault,
-	Vector.invalidTss,
-	Vector.segmentNotPresent,
-	Vector.stackFault,
-	Vector.generalProtection,
-	Vector.pageFault,
-	Vector.alignmentCheck,
-]);
-
 export class ExecutionEngine {
 	readonly code: CodeCache;
 	private readonly run: (record: number) => number;
@@ -52,9 +42,9 @@ export class ExecutionEngine {
 	) {
 		const set = instructionSet();
 		this.code = new CodeCache(physical, tlb, new RecordDecoder(physical, set.decodeTables));
+		const builtIn = builtInHelpers(physical);
 		this.helpers = set.helperNames.map((name) => {
-			if (name === "raise") return raise;
-			const helper = hooks.helpers[name];
+			const helper = hooks.helpers[name] ?? builtIn[name];
 			if (!helper) throw new Error(`The processor has no helper "${name}"`);
 			return helper;
 		});
@@ -309,7 +299,3 @@ export class ExecutionEngine {
 		return true;
 	}
 }
-
-const raise: Helper = (_record, vector) => {
-	throw new Fault(vector, WITH_ERROR_CODE.has(vector) ? 0 : undefined);
-};

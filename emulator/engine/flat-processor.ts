@@ -31,6 +31,7 @@ export class FlatProcessor implements ProcessorHooks {
 		i32[State.codeSize >> 2] = codeSize;
 		i32[State.stackMaskShift >> 2] = codeSize === 3 ? 0 : codeSize === 2 ? 32 : 48;
 		for (const name of instructionSet().helperNames) {
+			if (name === "raise" || name === "divide128") continue;
 			this.helpers[name] ??= () => {
 				throw new Fault(Vector.invalidOpcode);
 			};

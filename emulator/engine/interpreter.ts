@@ -246,7 +246,7 @@ function emitRow(operation: RecordOperation, row: Row): void {
 	operation.f.scoped(() => {
 		if (row.options.unit) {
 			const trap = operation.state32(row.options.unit === "x87" ? State.x87Trap : State.sseTrap);
-			operation.f.if(trap, () => operation.helper("deviceNotAvailable", row.options.unit === "x87" ? 0 : 1));
+			operation.f.if(trap, () => operation.helper("deviceNotAvailable", row.options.unit === "x87" ? 0 : 2));
 		}
 		row.emit(operation);
 	});

@@ -47,7 +47,7 @@ export function parseMemory(text: string): number {
 	return bytes;
 }
 
-function oneOf<T extends string>(option: string, value: string, choices: readonly T[]): T {
+function oneOf<const T extends string>(option: string, value: string, choices: readonly T[]): T {
 	if ((choices as readonly string[]).includes(value)) return value as T;
 	throw new MachineError(`${option} "${value}" is unknown: it takes ${choices.join(", ")}.`);
 }

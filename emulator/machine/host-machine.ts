@@ -1,0 +1,198 @@
+// The host: one processor, memory, devices, and the loop that gives each its turn. It knows nothing of a VMM.
+//
+// Virtual time is the count of retired instructions, one nanosecond each, plus the time that the processor stood halted:
+// while it is halted, time moves at once to the next alarm. So nothing here depends on the host's clock.
+
+import { ArchitecturalProcessor } from "../cpu/processor.ts";
+import { Internal } from "../cpu/processor-state.ts";
+import { VirtualClock } from "../devices/clock.ts";
+import { ExecutionEngine } from "../engine/execution-engine.ts";
+import { ExitReason } from "../engine/exit-reason.ts";
+import { PageKind, PhysicalMemory } from "../engine/physical-memory.ts";
+import { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
+import { State } from "../isa/state.ts";
+import { PcDevices } from "./pc-devices.ts";
+
+/** Why HostMachine.run() returned before its budget was used up. */
+export type HostStop =
+	| { readonly kind: "breakpoint" }
+	/** The processor fetches from the range given to engine.setHostEntry(). */
+	| { readonly kind: "host-entry" }
+	/** Someone called requestStop(). */
+	| { readonly kind: "requested" }
+	| { readonly kind: "shutdown" }
+	/** Halted, and nothing that is pending can ever wake it. */
+	| { readonly kind: "halted" }
+	| { readonly kind: "poweroff" }
+	| { readonly kind: "debug-exit"; readonly value: number };
+
+export interface HostConfiguration {
+	/** Bytes of RAM from address 0, a multiple of 4096. */
+	readonly memoryBytes: number;
+	readonly onSerial: (byte: number) => void;
+	readonly onDebugConsole: (byte: number) => void;
+	/** The machine was reset by the guest (keyboard controller, port 0x92, 0xcf9). */
+	readonly onReset: () => void;
+}
+
+/** EFLAGS.TF */
+const TRAP_FLAG = 0x100;
+
+export class HostMachine {
+	readonly physical: PhysicalMemory;
+	readonly tlb: TranslationLookasideBuffer;
+	readonly clock = new VirtualClock();
+	readonly devices: PcDevices;
+	readonly processor: ArchitecturalProcessor;
+	readonly engine: ExecutionEngine;
+	/** Nanoseconds of virtual time in which no instruction retired. */
+	private idle = 0;
+	private pending: HostStop | undefined;
+	/** Interrupts and alarms wait while this is set: the debugger steps. */
+	holdInterrupts = false;
+
+	constructor(configuration: HostConfiguration) {
+		this.physical = new PhysicalMemory(configuration.memoryBytes);
+		this.tlb = new TranslationLookasideBuffer(this.physical);
+		this.devices = new PcDevices({
+			clock: this.clock,
+			memoryBytes: configuration.memoryBytes,
+			interruptRequest: (asserted) => this.setInterruptRequest(asserted),
+			nonMaskableInterrupt: () => this.raiseNmi(),
+			reset: () => {
+				configuration.onReset();
+				this.stop({ kind: "requested" });
+			},
+			powerOff: () => this.stop({ kind: "poweroff" }),
+			debugExit: (value) => this.stop({ kind: "debug-exit", value }),
+			debugConsole: configuration.onDebugConsole,
+			serial: configuration.onSerial,
+			timeOfTsc: (tsc) => Number(tsc) + this.idle,
+		});
+		this.physical.bus = this.devices.memory;
+		// The window of the graphics adapter is not RAM; no adapter answers there.
+		this.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
+		this.processor = new ArchitecturalProcessor({
+			physical: this.physical,
+			tlb: this.tlb,
+			ports: this.devices.ports,
+			timestamp: () => this.now(),
+			retired: () => this.engine.retired,
+		});
+		this.engine = new ExecutionEngine(this.physical, this.tlb, this.processor);
+		this.powerOn();
+	}
+
+	/** The state after power-on. RAM keeps its bytes; a loader writes what it needs. */
+	powerOn(): void {
+		this.idle = 0;
+		this.pending = undefined;
+		this.engine.setRetired(0);
+		this.clock.restore(0);
+		this.processor.reset();
+		this.devices.reset();
+		this.engine.code.flush();
+	}
+
+	/** Virtual time in nanoseconds, to the current instruction. */
+	now(): number {
+		return this.engine.retired + this.idle;
+	}
+
+	/** Makes run() return before the next instruction. */
+	stop(reason: HostStop): void {
+		this.pending ??= reason;
+		this.engine.stopAfterInstruction();
+	}
+
+	private setInterruptRequest(asserted: boolean): void {
+		const { i32 } = this.physical;
+		i32[State.interruptRequest >> 2] = asserted ? 1 : 0;
+		if (asserted && i32[State.interruptsEnabled >> 2] !== 0) this.engine?.stopAfterInstruction();
+	}
+
+	private raiseNmi(): void {
+		this.physical.i32[Internal.nmiPending >> 2] = 1;
+		this.engine.stopAfterInstruction();
+	}
+
+	/** Runs at most `count` instructions; undefined when exactly that many have retired. */
+	run(count: number): HostStop | undefined {
+		const end = this.engine.retired + count;
+		const { processor, engine } = this;
+		for (;;) {
+			const stopped = this.takeStop();
+			if (stopped) return stopped;
+			if (engine.retired >= end) return undefined;
+			let slice = end - engine.retired;
+			if (!this.holdInterrupts) {
+				this.clock.advanceTo(this.now());
+				if (this.pending) continue;
+				if (!this.takeInterrupt()) return { kind: "shutdown" };
+				if (processor.halted) {
+					if (!this.skipToAlarm()) return { kind: "halted" };
+					continue;
+				}
+				slice = Math.min(slice, Math.max(1, this.clock.nextAlarm() - this.now()));
+			} else if (processor.halted) return { kind: "halted" };
+			const reason = processor.needsSingleSteps ? this.singleStep() : engine.execute(slice);
+			switch (reason) {
+				case ExitReason.breakpoint:
+					return this.takeStop() ?? { kind: "breakpoint" };
+				case ExitReason.hostEntry:
+					return this.takeStop() ?? { kind: "host-entry" };
+				case ExitReason.shutdown:
+					return { kind: "shutdown" };
+				default:
+			}
+		}
+	}
+
+	/** Delivers an NMI or external interrupt that can be taken now; false after shutdown. */
+	private takeInterrupt(): boolean {
+		const { processor } = this;
+		const { i32 } = this.physical;
+		if (i32[Internal.nmiPending >> 2] !== 0 && processor.canTakeNmi) {
+			i32[Internal.nmiPending >> 2] = 0;
+			return processor.takeNmi();
+		}
+		if (i32[State.interruptRequest >> 2] !== 0 && processor.canTakeInterrupt) {
+			return processor.takeExternalInterrupt(this.devices.acknowledge());
+		}
+		return true;
+	}
+
+	/** One instruction with the debug exceptions before and after it (SDM Vol. 3B §17.3). */
+	private singleStep(): ExitReason {
+		const { processor, engine } = this;
+		const before = processor.debugFaultBefore();
+		if (before) return processor.deliver(before) ? ExitReason.fuel : ExitReason.shutdown;
+		const trapFlag = (this.physical.i32[State.flagsRest >> 2]! & TRAP_FLAG) !== 0;
+		const retired = engine.retired;
+		const reason = engine.execute(1);
+		if (engine.retired > retired) {
+			const after = processor.debugTrapAfter(trapFlag);
+			if (after && !processor.deliver(after)) return ExitReason.shutdown;
+		}
+		return reason;
+	}
+
+	private takeStop(): HostStop | undefined {
+		const { pending } = this;
+		this.pending = undefined;
+		return pending;
+	}
+
+	/** While halted: moves time to the next alarm. False when there is none, so that nothing can wake the processor. */
+	private skipToAlarm(): boolean {
+		const alarm = this.clock.nextAlarm();
+		if (alarm === Number.POSITIVE_INFINITY) return false;
+		this.idle += Math.max(0, alarm - this.now());
+		return true;
+	}
+
+	/** The interrupt-enable flag as the run loop sees it. */
+	get interruptsEnabled(): boolean {
+		return this.physical.i32[State.interruptsEnabled >> 2] !== 0;
+	}
+}
