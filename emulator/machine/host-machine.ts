@@ -70,7 +70,7 @@ export class HostMachine {
 			timeOfTsc: (tsc) => Number(tsc) + this.idle,
 		});
 		this.physical.bus = this.devices.memory;
-		// The window of the graphics adapter is not RAM; no adapter answers there.
+		// The window of the graphics adapter is not RAM.
 		this.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
 		this.processor = new ArchitecturalProcessor({
 			physical: this.physical,

@@ -19,9 +19,11 @@ import { Piix3IsaBridge } from "../devices/piix3-isa-bridge.ts";
 import { Pit8254 } from "../devices/pit8254.ts";
 import { PostCode } from "../devices/post-code.ts";
 import { RtcMc146818 } from "../devices/rtc-mc146818.ts";
+import { SharedInterruptLine } from "../devices/shared-interrupt-line.ts";
 import { SystemControlPortB } from "../devices/system-control-port-b.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
 import { UnassignedRange } from "../devices/unassigned-range.ts";
+import { VgaText } from "../devices/vga-text.ts";
 import { memoryMap } from "./loaders/boot-state.ts";
 
 /** What the devices need of the machine around them. */
@@ -43,6 +45,7 @@ export interface PcSurroundings {
 	timeOfTsc(tsc: bigint): number;
 }
 
+const VGA_WINDOW = 0xa0000;
 const LOCAL_APIC_PAGE = 0xfee00000;
 const IO_APIC_PAGE = 0xfec00000;
 
@@ -55,6 +58,7 @@ export class PcDevices {
 	readonly pit: Pit8254;
 	readonly com1: Uart16550;
 	readonly keyboard: I8042;
+	readonly display: VgaText;
 	readonly all: readonly Device[];
 
 	constructor(readonly surroundings: PcSurroundings) {
@@ -80,31 +84,39 @@ export class PcDevices {
 			acknowledgeExternal: () => this.pic.acknowledge(),
 			nonMaskable: () => surroundings.nonMaskableInterrupt(),
 			systemManagement: () => {},
-			init: () => surroundings.reset(),
+			init: () => this.localApic.initialize(),
 			startUp: () => {},
 			timeOfTsc: (tsc) => surroundings.timeOfTsc(tsc),
 		});
 		this.ioApic = new IoApic(apicBus);
-		/** An ISA interrupt reaches both controllers; input 2 of the I/O APIC is IRQ 0 (MultiProcessor Specification 1.4, §5.3). */
+		const shared = new Map<number, SharedInterruptLine>();
+		/** One more driver of an ISA interrupt. It reaches both controllers; input 2 of the I/O APIC is IRQ 0 (MultiProcessor Specification 1.4, §5.3). */
 		const irq = (number: number): InterruptLine => {
-			const toPic = this.pic.line(number);
-			const toApic = this.ioApic.line(number === 0 ? 2 : number);
-			return {
-				set: (asserted) => {
-					toPic.set(asserted);
-					toApic.set(asserted);
-				},
-			};
+			let line = shared.get(number);
+			if (!line) {
+				const toPic = this.pic.line(number);
+				const toApic = this.ioApic.line(number === 0 ? 2 : number);
+				line = new SharedInterruptLine({
+					set: (asserted) => {
+						toPic.set(asserted);
+						toApic.set(asserted);
+					},
+				});
+				shared.set(number, line);
+			}
+			return line.driver();
 		};
 		this.pit = new Pit8254(clock, irq(0));
 		this.com1 = new Uart16550(irq(4), (byte) => surroundings.serial(byte), "16550A COM1");
 		const com2 = new Uart16550(irq(3), () => {}, "16550A COM2");
 		const portB = new SystemControlPortB(clock, this.pit);
 		const rtc = new RtcMc146818(clock, irq(8), { memoryBytes: surroundings.memoryBytes });
-		const fastA20 = new FastA20(
-			() => {},
+		// Deviation: address line 20 is never masked; the gate's bit is kept for programs that look at it.
+		const fastA20: FastA20 = new FastA20(
+			(enabled) => this.keyboard.followA20(enabled),
 			() => surroundings.reset(),
 		);
+		this.display = new VgaText(clock);
 		this.keyboard = new I8042(
 			irq(1),
 			irq(12),
@@ -141,11 +153,13 @@ export class PcDevices {
 		ports.register(0xe9, 1, debugConsole, debugConsole.name);
 		ports.register(0xf4, 4, debugExit, debugExit.name);
 		ports.register(0x2f8, 8, com2, com2.name);
+		ports.register(0x3c0, 32, this.display.ports, this.display.name);
 		ports.register(0x3f8, 8, this.com1, this.com1.name);
 		ports.register(0x4d0, 2, this.pic.elcr, "Edge/level control");
 		ports.register(0x510, 2, fwCfg, fwCfg.name);
 		ports.register(ACPI_POWER_PORT, ACPI_POWER_LENGTH, power, power.name);
 		ports.register(0xcf8, 8, hostBridge, hostBridge.name);
+		this.memory.register(VGA_WINDOW, 0x20000, this.display.window, "VGA memory");
 		this.memory.register(IO_APIC_PAGE, 4096, this.ioApic, this.ioApic.name);
 		this.memory.register(LOCAL_APIC_PAGE, 4096, this.localApic, this.localApic.name);
 		this.all = [
@@ -158,6 +172,7 @@ export class PcDevices {
 			this.com1,
 			com2,
 			this.keyboard,
+			this.display,
 			fastA20,
 			hostBridge,
 			isaBridge,
