@@ -134,7 +134,10 @@ class NativeProcessor implements Processor {
 			from,
 			limit,
 		);
-		return found.map((mapping) => ({ ...mapping, target: { space: "gpa" as const, value: BigInt(mapping.target) } }));
+		return found.mappings.map((mapping) => ({
+			...mapping,
+			target: { space: "gpa" as const, value: BigInt(mapping.target) },
+		}));
 	}
 
 	translate(linear: bigint, space: AddressSpace): bigint | undefined {
