@@ -48,6 +48,11 @@ export class RecordReader {
 		const index = i64[u8[record + Record.index]!]!;
 		const sum =
 			base + (index << BigInt(u8[record + Record.scale]!)) + BigInt(i32[(record + Record.displacement) >> 2]!);
-		return BigInt.asUintN(64 - u8[record + Record.addressShift]!, sum);
+		return this.maskAddress(record, sum);
+	}
+
+	/** Cuts an offset to the instruction's address size. */
+	maskAddress(record: number, offset: bigint): bigint {
+		return BigInt.asUintN(64 - this.physical.u8[record + Record.addressShift]!, offset);
 	}
 }

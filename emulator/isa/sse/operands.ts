@@ -69,15 +69,21 @@ export function writeXmmLow(o: Operation, operand: number, low: Value): void {
 	o.f.store(8, slot, Value.i64(0), State.xmm + 8);
 }
 
+/** #GP(0) unless the memory operand's linear address is a multiple of 16. Its segment slot and offset, usable many times. */
+export function requireAlignment(o: Operation): { slot: Value; offset: Value } {
+	const slot = o.f.let(o.segment());
+	const offset = o.f.let(o.effectiveAddress());
+	const linear = offset.add(o.f.load(i64, 8, slot, SegmentSlot.effectiveBase));
+	o.f.if(linear.wrap().and(15), () => o.raise(GENERAL_PROTECTION));
+	return { slot, offset };
+}
+
 /**
  * The explicit 16-byte memory operand, which has to be aligned by its linear address, else #GP(0) (SDM Vol. 2A §2.4,
  * Table 2-21; Vol. 1 §4.1.1). The check comes before page faults, as in the order of Vol. 3A Table 6-2.
  */
 export function alignedPlace(o: Operation, access: "read" | "write", size = 16): Place {
-	const slot = o.f.let(o.segment());
-	const offset = o.f.let(o.effectiveAddress());
-	const linear = offset.add(o.f.load(i64, 8, slot, SegmentSlot.effectiveBase));
-	o.f.if(linear.wrap().and(15), () => o.raise(GENERAL_PROTECTION));
+	const { slot, offset } = requireAlignment(o);
 	return o.placeAt(access, size, slot, offset);
 }
 
