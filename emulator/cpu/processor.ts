@@ -12,6 +12,7 @@ import { DebugRegisters } from "./debug-registers.ts";
 import { descriptorInstructions } from "./descriptor-instructions.ts";
 import { FarTransfer } from "./far-transfer.ts";
 import { flagsInstructions } from "./flags-instructions.ts";
+import { floatingPointHelpers } from "./floating-point/index.ts";
 import { InterruptDelivery } from "./interrupt-delivery.ts";
 import { InterruptReturn } from "./interrupt-return.ts";
 import type { AccessWatch } from "./memory-access.ts";
@@ -34,6 +35,8 @@ export interface ProcessorSurroundings {
 	/** Instructions retired before the current one. */
 	readonly retired: () => number;
 	readonly features?: Partial<ProcessorFeatures>;
+	/** FERR# is asserted (IRQ 13 in a PC): an x87 exception while CR0.NE is clear. */
+	readonly ferr?: () => void;
 }
 
 /** `parameter` of deviceNotAvailable: what the instruction belongs to. */
@@ -72,6 +75,14 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 			...flagsInstructions(core),
 			...softwareInterrupts(core, this.delivery),
 			...systemCalls(core),
+			...floatingPointHelpers({
+				physical: surroundings.physical,
+				slowRead: (record, low, high, kind) => core.memory.slowRead(record, low, high, kind),
+				slowWrite: (record, low, high, kind) => core.memory.slowWrite(record, low, high, kind),
+				probeWrite: (segment, low, high, size) => core.memory.probeWrite(segment, low, high, size),
+				fetchAddress: (rip) => core.memory.fetchAddress(rip),
+				ferr: surroundings.ferr ?? (() => {}),
+			}),
 			...this.control.helpers,
 			...this.modelSpecific.helpers,
 			...new PortIo(core, surroundings.ports, this.debug).helpers,

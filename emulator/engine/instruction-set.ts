@@ -1,7 +1,10 @@
 // The whole instruction set and the interpreter generated from it, made once for a process.
 
 import { defineInteger } from "../isa/integer/index.ts";
+import { defineMmx } from "../isa/mmx/index.ts";
 import { InstructionTable } from "../isa/row.ts";
+import { defineSse } from "../isa/sse/index.ts";
+import { defineX87 } from "../isa/x87/index.ts";
 import type { DecodeTables } from "./decoder.ts";
 import { generateInterpreter } from "./interpreter.ts";
 
@@ -18,6 +21,9 @@ export function instructionSet(): InstructionSet {
 	if (made) return made;
 	const table = new InstructionTable();
 	defineInteger(table);
+	defineX87(table);
+	defineMmx(table);
+	defineSse(table);
 	const generated = generateInterpreter(table);
 	const endsBlock = new Uint8Array(0x2000);
 	for (const row of table.rows) if (row.options.endsBlock) endsBlock[row.code] = 1;

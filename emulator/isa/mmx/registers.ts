@@ -7,14 +7,16 @@ import { State } from "../state.ts";
 const { i64 } = ValueType;
 const TOP = 0x3800;
 const ERROR_SUMMARY = 0x80;
+/** CoprocessorUse of the helper. */
+const USE_MMX = 1;
 
 /**
  * Checks before an MMX instruction: #UD by CR0.EM, #NM by CR0.TS (SDM Vol. 3A Table 12-1), and a pending x87 exception
  * (§12.5.1).
  */
 export function startMmx(o: Operation): void {
-	const pending = o.state32(State.x87Status).and(ERROR_SUMMARY);
-	o.f.if(o.state32(State.x87Trap).or(pending), () => o.helper("x87:mmxTrap"));
+	o.f.if(o.state32(State.x87Trap), () => o.helper("deviceNotAvailable", USE_MMX));
+	o.f.if(o.state32(State.x87Status).and(ERROR_SUMMARY), () => o.helper("x87:pending"));
 }
 
 /** What an MMX instruction other than EMMS does to the x87 state: TOP = 0, no register is empty. */

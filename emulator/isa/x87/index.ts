@@ -173,7 +173,7 @@ function defineControl(table: InstructionTable): void {
 		/^Wait$/,
 		(o) => {
 			// CR0.MP and CR0.TS (SDM Vol. 3A Table 2-2).
-			o.f.if(o.state32(State.cr0).and(0xa).eq(0xa), () => o.helper("deviceNotAvailable", 0));
+			o.f.if(o.state32(State.cr0).and(0xa).eq(0xa), () => o.helper("deviceNotAvailable", 3));
 			wait(o);
 		},
 		{ cold: true },
