@@ -4,13 +4,10 @@ import { ArchitecturalProcessor } from "../../emulator/cpu/processor.ts";
 import { ExecutionEngine } from "../../emulator/engine/execution-engine.ts";
 import { PhysicalMemory } from "../../emulator/engine/physical-memory.ts";
 import { TranslationLookasideBuffer } from "../../emulator/engine/translation-lookaside-buffer.ts";
-import { RAM_BASE, Segment, State } from "../../emulator/isa/state.ts";
+import { Segment, State } from "../../emulator/isa/state.ts";
 
 export const CODE = 0x10000;
 export const DATA = 0x200000;
-const IDT = 0x30000;
-const HANDLER = 0x40000;
-const STACK = 0x80000;
 
 /** Registers and memory that a test gives and gets back. `fx` has the layout of FXSAVE64. */
 export interface InstructionState {
@@ -58,12 +55,11 @@ export class BareMachine {
 			state.setSegment(segment, 0x10, 0xc093, 0, 0, 0xffffffff | 0);
 		state.setSegment(Segment.cs, 8, 0xa09b, 0, 0, 0xffffffff | 0);
 		state.updateMode();
-		void [IDT, HANDLER, STACK];
 	}
 
 	/** Runs the instruction and returns the state after it. */
 	run(code: Uint8Array, before: InstructionState): InstructionState {
-		const { i32, i64, u8, view } = this.physical;
+		const { i32, i64, u8 } = this.physical;
 		const { fx } = before;
 		const fxView = new DataView(fx.buffer, fx.byteOffset);
 		this.physical.poke(CODE, code);
@@ -98,7 +94,6 @@ export class BareMachine {
 		const gpr = new BigUint64Array(4);
 		for (let n = 0; n < 4; n++) gpr[n] = BigInt.asUintN(64, i64[(State.gpr >> 3) + n]!);
 		const data = this.physical.peek(DATA, 64)!;
-		void view;
 		return { fx: after, gpr, flags: this.flags(), data, vector: this.vector };
 	}
 
