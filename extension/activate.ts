@@ -58,7 +58,7 @@ export function activateExtension(context: vscode.ExtensionContext, host: Host):
 		vscode.debug.registerDebugConfigurationProvider(debugType, configurations),
 		vscode.debug.registerDebugConfigurationProvider(
 			debugType,
-			{ provideDebugConfigurations: (folder, token) => configurations.provideDebugConfigurations(folder, token) },
+			{ provideDebugConfigurations: (folder) => configurations.provideDebugConfigurations(folder) },
 			vscode.DebugConfigurationProviderTriggerKind.Dynamic,
 		),
 	);

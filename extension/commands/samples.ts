@@ -1,5 +1,6 @@
 // The sample kernels that come with the extension: opened as a copy, so that they can be edited and built.
 import * as vscode from "vscode";
+import { searchFiles } from "../configuration/search-files.ts";
 
 export interface Sample {
 	readonly name: string;
@@ -56,8 +57,9 @@ export async function openSample(context: vscode.ExtensionContext, name?: string
 
 /** Opens the source file of the workspace in which a first breakpoint makes sense. */
 export async function openSampleSource(): Promise<void> {
-	for (const pattern of ["**/main.c", "**/kernel.c", "**/*.{c,S,s,asm,rs,zig}"]) {
-		const [file] = await vscode.workspace.findFiles(pattern, "**/{node_modules,.git}/**", 1);
+	const folders = vscode.workspace.workspaceFolders ?? [];
+	for (const name of [/^main\.c$/, /^kernel\.c$/, /\.(c|S|s|asm|rs|zig)$/]) {
+		const [file] = (await Promise.all(folders.map(({ uri }) => searchFiles(uri, name, 1)))).flat();
 		if (!file) continue;
 		const document = await vscode.workspace.openTextDocument(file);
 		const editor = await vscode.window.showTextDocument(document);

@@ -1,14 +1,14 @@
 // Finds the kernel images of a workspace, for F5 without a launch.json and for the offered configurations.
 import * as vscode from "vscode";
 import { type GuestImage, imageHeaderLength, recognizeImage } from "./image.ts";
+import { searchFiles } from "./search-files.ts";
 
 export interface FoundImage extends GuestImage {
 	readonly uri: vscode.Uri;
 }
 
 /** Names that kernels have; anything else can be chosen by hand. */
-const likelyNames = "**/{*.elf,*.bin,*.kernel,kernel,kernel.*,vmlinux*,vmlinuz*,bzImage*}";
-const notSearched = "**/{node_modules,.git,.cache}/**";
+const likelyNames = /(\.(elf|bin|kernel)$)|^(kernel|vmlinux|vmlinuz|bzImage)/;
 /** A larger file is no kernel that one would find by chance (a vmlinux with all its DWARF excepted, which is symbols). */
 const largestFile = 64 << 20;
 const mostFiles = 50;
@@ -27,13 +27,9 @@ export async function imageAt(uri: vscode.Uri): Promise<FoundImage | undefined> 
 }
 
 /** The images in a folder, or in all folders of the workspace, those nearest to its root first. */
-export async function findImages(
-	folder: vscode.WorkspaceFolder | undefined,
-	token?: vscode.CancellationToken,
-): Promise<FoundImage[]> {
-	const pattern = folder ? new vscode.RelativePattern(folder, likelyNames) : likelyNames;
-	const files = await vscode.workspace.findFiles(pattern, notSearched, mostFiles, token);
-	const images = (await Promise.all(files.map(imageAt))).filter((image) => image !== undefined);
-	const depth = (image: FoundImage) => image.uri.path.split("/").length;
-	return images.sort((a, b) => depth(a) - depth(b) || a.uri.path.localeCompare(b.uri.path));
+export async function findImages(folder: vscode.WorkspaceFolder | undefined): Promise<FoundImage[]> {
+	const folders = folder ? [folder] : (vscode.workspace.workspaceFolders ?? []);
+	const files = await Promise.all(folders.map(({ uri }) => searchFiles(uri, likelyNames, mostFiles)));
+	const images = await Promise.all(files.flat().map(imageAt));
+	return images.filter((image) => image !== undefined);
 }

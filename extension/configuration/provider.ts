@@ -66,11 +66,8 @@ async function chooseImage(folder: vscode.WorkspaceFolder | undefined): Promise<
 
 export class ConfigurationProvider implements vscode.DebugConfigurationProvider {
 	/** Used for a new launch.json. */
-	async provideDebugConfigurations(
-		folder: vscode.WorkspaceFolder | undefined,
-		token?: vscode.CancellationToken,
-	): Promise<vscode.DebugConfiguration[]> {
-		const images = await findImages(folder, token);
+	async provideDebugConfigurations(folder: vscode.WorkspaceFolder | undefined): Promise<vscode.DebugConfiguration[]> {
+		const images = await findImages(folder);
 		return images.flatMap((image) => techniquesFor(image).map((vmm) => configurationFor(image, vmm)));
 	}
 

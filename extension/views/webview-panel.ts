@@ -51,7 +51,7 @@ export class MachinePanels implements vscode.Disposable, vscode.WebviewPanelSeri
 		const panel = vscode.window.createWebviewPanel(
 			this.#viewType,
 			this.#kind.title,
-			{ viewColumn: vscode.ViewColumn.Beside, preserveFocus: true },
+			{ viewColumn: vscode.ViewColumn.Two, preserveFocus: true },
 			{ enableScripts: true },
 		);
 		this.#adopt(panel);
