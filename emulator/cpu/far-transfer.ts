@@ -105,6 +105,7 @@ export class FarTransfer {
 		if (!descriptor.isSystem) {
 			this.checkDirect(selector, descriptor);
 			checkTarget(core, descriptor, low, high);
+			segmentation.prepare(selector, descriptor);
 			pushReturn(size);
 			operands.moveStack(-2 * size);
 			this.enter(selector, descriptor, low, high);
@@ -121,6 +122,7 @@ export class FarTransfer {
 			this.callInner(gate, code, width, offset, nextLow, nextHigh);
 			return core.leave();
 		}
+		segmentation.prepare(gate.gateSelector, code);
 		pushReturn(width);
 		operands.moveStack(-2 * width);
 		this.enter(gate.gateSelector, code, offset, gate.upper);
@@ -165,6 +167,8 @@ export class FarTransfer {
 		for (const parameter of parameters.reverse()) frame.push(width, parameter);
 		frame.push(width, state.selector(Segment.cs));
 		frame.push(width, nextLow, nextHigh);
+		segmentation.prepare(gate.gateSelector, code);
+		segmentation.prepare(selector, stack);
 		state.cpl = cpl;
 		if (stack) segmentation.commit(Segment.ss, selector, stack);
 		else segmentation.commitNullStack(selector);
@@ -203,8 +207,8 @@ export class FarTransfer {
 			segmentation.dropInnerSegments(selector & 3);
 		} else {
 			checkTarget(core, code, low, high);
-			operands.moveStack(2 * size + release);
 			commitReturn(core, selector, code);
+			operands.moveStack(2 * size + release);
 		}
 		state.setRip(low, toLong ? high : 0);
 		return core.leave();

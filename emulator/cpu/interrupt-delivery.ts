@@ -222,6 +222,8 @@ export class InterruptDelivery {
 		if (event.errorCode !== undefined) frame.push(size, event.errorCode);
 		if (offset > code.limit) throw new Fault(Vector.generalProtection, 0);
 
+		segmentation.prepare(selector, code);
+		segmentation.prepare(stackSelector, stack);
 		this.clearFlags(gate);
 		if (virtual8086)
 			for (const segment of [Segment.gs, Segment.fs, Segment.ds, Segment.es] as const) state.setNullSegment(segment, 0);
@@ -283,6 +285,7 @@ export class InterruptDelivery {
 		if (event.errorCode !== undefined) frame.push(8, event.errorCode);
 		if (!isCanonical(gate.upper)) throw new Fault(Vector.generalProtection, 0);
 
+		segmentation.prepare(selector, code);
 		this.clearFlags(gate);
 		state.cpl = cpl;
 		segmentation.commit(Segment.cs, (selector & ~3) | cpl, code);

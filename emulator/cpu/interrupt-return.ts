@@ -91,15 +91,15 @@ export class InterruptReturn {
 			const ss = operands.peekStack(4 * size, size) & 0xffff;
 			const stack = readReturnStack(core, ss, cs & 3, toLong);
 			checkTarget(core, code, ipLow, ipHigh);
-			this.writeFlags(flags, size, cpl);
 			commitReturn(core, cs, code, ss, stack);
+			this.writeFlags(flags, size, cpl);
 			operands.setStack(spLow, spHigh);
 			if (outer) core.segmentation.dropInnerSegments(cs & 3);
 		} else {
 			checkTarget(core, code, ipLow, ipHigh);
+			commitReturn(core, cs, code);
 			operands.moveStack(3 * size);
 			this.writeFlags(flags, size, cpl);
-			commitReturn(core, cs, code);
 		}
 		state.setRip(ipLow, toLong ? ipHigh : 0);
 		return core.leave();

@@ -30,7 +30,7 @@ export interface WatchedAccess {
 export interface AccessWatch {
 	/** WatchedFor bits of a page: halves of its linear address, host-physical page number. */
 	watches(linearLow: number, linearHigh: number, physicalPage: number): number;
-	/** An access of a watched kind was done. */
+	/** An access of a watched kind was done. Memory may be looked at only by peeking: the value accessed is still in State.exchange. */
 	accessed(access: WatchedAccess): void;
 }
 

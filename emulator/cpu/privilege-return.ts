@@ -41,7 +41,7 @@ export function checkTarget(core: ProcessorCore, code: Descriptor, low: number, 
 	} else if (low >>> 0 > code.limit) throw new Fault(Vector.generalProtection, 0);
 }
 
-/** Loads CS and CPL; with a stack selector SS too. Accessed flags are written with the old privilege's supervisor access. */
+/** Loads CS and CPL; with a stack selector SS too. @throws {Fault} #PF of a descriptor table, before anything has changed. */
 export function commitReturn(
 	core: ProcessorCore,
 	codeSelector: number,
@@ -50,6 +50,8 @@ export function commitReturn(
 	stack?: Descriptor,
 ): void {
 	const { state, segmentation } = core;
+	segmentation.prepare(codeSelector, code);
+	if (stackSelector !== undefined) segmentation.prepare(stackSelector, stack);
 	segmentation.commit(Segment.cs, codeSelector, code);
 	if (stackSelector !== undefined) {
 		if (stack) segmentation.commit(Segment.ss, stackSelector, stack);

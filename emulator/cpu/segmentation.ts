@@ -144,6 +144,11 @@ export class Segmentation {
 		return descriptor;
 	}
 
+	/** Sets accessed flags ahead of commit(), so that a page fault in a descriptor table comes before anything has changed. */
+	prepare(selector: number, descriptor: Descriptor | undefined): void {
+		if (descriptor) this.markAccessed(selector, descriptor);
+	}
+
 	/** Puts a checked code or data descriptor into a segment register, its accessed flag set. The caller runs updateMode() for CS and SS. */
 	commit(segment: SegmentIndex, selector: number, descriptor: Descriptor): void {
 		const access = this.markAccessed(selector, descriptor);

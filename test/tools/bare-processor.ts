@@ -186,7 +186,7 @@ export class BareProcessor {
 	/** 64-bit mode at ring 0 or 3, on top of protectedMode(), 4-level tables that map the first 2 MiB one to one. */
 	longMode(cpl: 0 | 3 = 0): this {
 		const { state } = this;
-		this.protectedMode();
+		this.protectedMode().ring(cpl);
 		const at = Place.tables;
 		this.write64(at, BigInt(at + 0x1000) | 7n);
 		this.write64(at + 0x1000, BigInt(at + 0x2000) | 7n);
@@ -197,7 +197,6 @@ export class BareProcessor {
 		state.efer |= 0xd01;
 		state.cr0 |= 0x80000000 | 0;
 		state.setSegment(Segment.cs, cpl === 3 ? Selector.user64 : Selector.code64, Rights.code64 | (cpl << 5), 0, 0, -1);
-		state.cpl = cpl;
 		state.updateMode();
 		this.tlb.flush();
 		return this;
