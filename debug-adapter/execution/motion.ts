@@ -1,0 +1,58 @@
+import type { Address, Stop, VirtualMachine } from "../../emulator/machine/virtual-machine.ts";
+import type { BreakpointStore } from "../breakpoints/breakpoint-store.ts";
+
+/**
+ * A way to let the machine move until something is reached: run freely, one step, to the end of a line. It moves in
+ * pieces, so that messages are handled meanwhile; between two pieces the machine stands at an exact instruction.
+ */
+export interface Motion {
+	/** The processor whose thread is reported when the motion ends by itself. */
+	readonly processor: number;
+	/**
+	 * Moves by about `instructions` at most, less when `isExpired` says so. Returns why the machine stands still, or
+	 * undefined when the motion is to go on. It can be called again after a stop that turned out not to count, such as a
+	 * breakpoint whose condition is false.
+	 */
+	advance(instructions: number, isExpired: () => boolean): Stop | undefined;
+	/** Cleans up; called once, whatever ended the motion. */
+	finish(): void;
+}
+
+/** Runs freely. */
+export class FreeMotion implements Motion {
+	constructor(
+		private readonly machine: VirtualMachine,
+		readonly processor: number,
+	) {}
+
+	advance(instructions: number): Stop | undefined {
+		return this.machine.run(instructions);
+	}
+
+	finish(): void {}
+}
+
+/** Runs to one of some linear addresses, as far as `isThere` agrees; other breakpoints and events stop it on the way. */
+export class RunTo {
+	constructor(
+		private readonly machine: VirtualMachine,
+		private readonly store: BreakpointStore,
+		addresses: readonly bigint[],
+		private readonly isThere: () => boolean,
+	) {
+		store.setTemporary(addresses.map((value): Address => ({ space: "lin", value })));
+	}
+
+	/** "arrived", a stop of another kind, or undefined when the budget is used up. */
+	advance(instructions: number): "arrived" | Stop | undefined {
+		const stop = this.machine.run(instructions);
+		if (stop?.reason !== "breakpoint" || !this.store.hasTemporary(stop.ids)) return stop;
+		if (this.isThere()) {
+			this.store.setTemporary([]);
+			return "arrived";
+		}
+		// Another activation passed by: only what else lies there counts.
+		const others = this.store.owners(stop.ids);
+		return others.length > 0 ? stop : undefined;
+	}
+}

@@ -1,0 +1,103 @@
+import type { Processor } from "../../emulator/machine/virtual-machine.ts";
+import type { BreakpointStore } from "../breakpoints/breakpoint-store.ts";
+import type { Debuggee } from "../debuggee.ts";
+import type { Program } from "../program/program.ts";
+import type { RequestArguments } from "../request-arguments.ts";
+import { RequestError } from "../request-error.ts";
+import type { RequestContext, RequestHandlers } from "../session.ts";
+import type { FrameStore } from "../stack/frame-store.ts";
+import { FreeMotion, type Motion } from "./motion.ts";
+import type { RunControl } from "./run-control.ts";
+import { stackIdentity, stackPointerOf } from "./stack-identity.ts";
+import { StepMotion } from "./step-motion.ts";
+import { StepOutMotion } from "./step-out-motion.ts";
+
+/** A callee that pops its arguments returns this far above the canonical frame address at most. */
+const MOST_POPPED = 4096n;
+
+export class StepRequests {
+	/** Set by `hyperscope/setStepInterrupts`. */
+	takeInterrupts = false;
+
+	constructor(
+		private readonly debuggee: Debuggee,
+		private readonly run: RunControl,
+		private readonly store: BreakpointStore,
+		private readonly program: Program,
+		private readonly frames: FrameStore,
+	) {}
+
+	private start(context: RequestContext, make: () => Motion): void {
+		this.run.assertCanRun();
+		const motion = make();
+		// The answer first, then what happens: a client takes an earlier `stopped` for that of the step before.
+		context.afterResponse(() => this.run.start(motion));
+	}
+
+	private step(args: RequestArguments, context: RequestContext, kind: "in" | "over"): void {
+		const threadId = args.integer("threadId");
+		args.optionalBoolean("singleThread");
+		const granularity = args.optionalWord("granularity", ["statement", "line", "instruction"]) ?? "statement";
+		void this.debuggee.stopped;
+		const processor = this.debuggee.processor(threadId);
+		this.start(
+			context,
+			() =>
+				new StepMotion({
+					machine: this.debuggee.machine,
+					store: this.store,
+					processor,
+					kind,
+					granularity: granularity === "instruction" ? "instruction" : "line",
+					takeInterrupts: this.takeInterrupts,
+					lines: this.program,
+				}),
+		);
+	}
+
+	private stepOut(processor: Processor): Motion {
+		const walker = this.frames.walker(processor);
+		const caller = walker.caller();
+		const own = walker.at(0);
+		if (!caller || !own)
+			throw new RequestError("The caller of this frame is not known: there is nothing to step out to.");
+		const { activation, by } = caller;
+		const depth =
+			(by === "interrupt" ? activation.registers.get(activation.model.stackPointer) : own.activation.cfa) ?? 0n;
+		const { context } = stackIdentity(processor);
+		const isThere = () => {
+			const now = stackPointerOf(processor);
+			// An interrupt returns to its own depth, in a ring of its own; a call to its caller's, on the same stack.
+			if (by === "interrupt") return now === depth;
+			return stackIdentity(processor).context === context && now >= depth && now < depth + MOST_POPPED;
+		};
+		return new StepOutMotion(this.debuggee.machine, this.store, processor.id, activation.pc, isThere);
+	}
+
+	readonly requests: RequestHandlers = {
+		continue: (args, context) => {
+			const threadId = args.integer("threadId");
+			args.optionalBoolean("singleThread");
+			void this.debuggee.stopped;
+			const processor = this.debuggee.processor(threadId);
+			this.start(context, () => new FreeMotion(this.debuggee.machine, processor.id));
+			return { allThreadsContinued: true };
+		},
+		next: (args, context) => this.step(args, context, "over"),
+		stepIn: (args, context) => this.step(args, context, "in"),
+		stepOut: (args, context) => {
+			const threadId = args.integer("threadId");
+			args.optionalBoolean("singleThread");
+			args.optionalWord("granularity", ["statement", "line", "instruction"]);
+			void this.debuggee.stopped;
+			const processor = this.debuggee.processor(threadId);
+			this.start(context, () => this.stepOut(processor));
+		},
+		pause: (args, context) => {
+			const threadId = args.integer("threadId");
+			void this.debuggee.processor(threadId);
+			if (this.debuggee.state !== "running") throw new RequestError("The machine is not running.");
+			context.afterResponse(() => this.run.pause(threadId));
+		},
+	};
+}

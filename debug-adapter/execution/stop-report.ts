@@ -1,0 +1,58 @@
+import type { DebugProtocol } from "@vscode/debugprotocol";
+import type { Stop } from "../../emulator/machine/virtual-machine.ts";
+import { formatAddress, hex } from "../addresses.ts";
+
+/** What the client is told of a stop. */
+export type StopReport = DebugProtocol.StoppedEvent["body"];
+
+/** How the address of an instruction reads: "0x100012 (main+0x12)". */
+export type DescribeCode = (linear: bigint) => string;
+
+/** The report of a stop that is none of a breakpoint's kinds. */
+export function reportStop(stop: Stop, describe: DescribeCode): StopReport {
+	const threadId = "processor" in stop ? stop.processor : 1;
+	const common = { threadId, allThreadsStopped: true };
+	switch (stop.reason) {
+		case "breakpoint":
+			return { ...common, reason: "breakpoint", description: "Paused on breakpoint" };
+		case "watchpoint":
+			return {
+				...common,
+				reason: "data breakpoint",
+				description: "Paused on data breakpoint",
+				text: watchText(stop, describe),
+			};
+		case "event":
+			return { ...common, reason: "exception", description: stop.description, text: stop.description };
+		case "step":
+			return { ...common, reason: "step", description: "Paused on step" };
+		case "pause":
+			return { ...common, reason: "pause", description: "Paused" };
+		case "triple-fault":
+			return { ...common, reason: "exception", description: "Triple fault", text: stop.description };
+		case "halted":
+			return { ...common, reason: "pause", description: "Halted", text: stop.description };
+		case "poweroff":
+			return { ...common, reason: "pause", description: "Powered off" };
+		case "debug-exit":
+			return { ...common, reason: "pause", description: `Debug exit with ${stop.value}` };
+	}
+}
+
+/** "write of 4 bytes at 0x1000 by 0x100012 (main+0x12): 0x1 → 0x2" */
+function watchText(stop: Extract<Stop, { reason: "watchpoint" }>, describe: DescribeCode): string {
+	const value = (number: bigint | undefined) => (number === undefined ? "unknown" : hex(number));
+	const change =
+		stop.access === "write"
+			? `${value(stop.oldValue)} → ${value(stop.newValue)}`
+			: `value ${value(stop.newValue ?? stop.oldValue)}`;
+	const bytes = stop.length === 1 ? "1 byte" : `${stop.length} bytes`;
+	return `${stop.access} of ${bytes} at ${formatAddress(stop.address)} by ${describe(stop.instruction)}: ${change}`;
+}
+
+/** The exit code of a guest that has ended, as the command line has it (DESIGN section 6); undefined while it has not. */
+export function exitCodeOf(stop: Stop): number | undefined {
+	if (stop.reason === "poweroff") return 0;
+	if (stop.reason === "debug-exit") return ((stop.value << 1) | 1) & 0xff;
+	return undefined;
+}

@@ -1,0 +1,37 @@
+import type { DebugProtocol } from "@vscode/debugprotocol";
+import { exceptionBreakpointFilters } from "../exceptions/exception-filters.ts";
+
+/** What the adapter can do, and nothing more. */
+export function capabilities(): DebugProtocol.Capabilities {
+	return {
+		supportsConfigurationDoneRequest: true,
+		supportsFunctionBreakpoints: true,
+		supportsConditionalBreakpoints: true,
+		supportsHitConditionalBreakpoints: true,
+		supportsLogPoints: true,
+		supportsInstructionBreakpoints: true,
+		supportsDataBreakpoints: true,
+		supportsDataBreakpointBytes: true,
+		supportsBreakpointLocationsRequest: true,
+		supportsExceptionFilterOptions: true,
+		exceptionBreakpointFilters: exceptionBreakpointFilters(),
+		supportsExceptionInfoRequest: true,
+		supportsSteppingGranularity: true,
+		supportsGotoTargetsRequest: true,
+		supportsRestartRequest: true,
+		supportsTerminateRequest: true,
+		supportsCancelRequest: true,
+		supportsDelayedStackTraceLoading: true,
+		supportsSetVariable: true,
+		supportsSetExpression: true,
+		supportsEvaluateForHovers: true,
+		supportsClipboardContext: true,
+		supportsCompletionsRequest: true,
+		completionTriggerCharacters: ["$", ".", "/"],
+		supportsModulesRequest: true,
+		supportsLoadedSourcesRequest: true,
+		supportsDisassembleRequest: true,
+		supportsReadMemoryRequest: true,
+		supportsWriteMemoryRequest: true,
+	};
+}

@@ -1,0 +1,14 @@
+import { RequestError } from "../request-error.ts";
+
+const factors: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
+
+/** Bytes of a memory size: a number, or a text such as "256M". @throws {RequestError} */
+export function parseMemorySize(value: string | number): number {
+	const match = /^\s*(\d{1,15})\s*([KMG]?)(?:i?B)?\s*$/i.exec(String(value));
+	const bytes = match ? Number(match[1]) * factors[match[2]!.toUpperCase()]! : Number.NaN;
+	if (!Number.isSafeInteger(bytes) || bytes <= 0 || bytes % 4096 !== 0)
+		throw new RequestError(
+			`launch: "memory" ${JSON.stringify(value)} is no memory size: write bytes in whole pages, or a number with K, M or G such as "256M".`,
+		);
+	return bytes;
+}

@@ -1,0 +1,57 @@
+import type { DebugProtocol } from "@vscode/debugprotocol";
+import { hex } from "../addresses.ts";
+import type { Debuggee } from "../debuggee.ts";
+import type { Program } from "../program/program.ts";
+import type { RequestHandlers } from "../session.ts";
+import type { Frame } from "./frame.ts";
+import type { FrameStore } from "./frame-store.ts";
+
+/** What DAP calls "all frames" is cut here. */
+const MOST_FRAMES = 1000;
+
+function frameName(frame: Frame, debuggee: Debuggee, program: Program): string {
+	const { pc } = frame.activation;
+	if (frame.virtual) {
+		const name = frame.virtual.name || hex(frame.virtual.functionStart);
+		const inlined = frame.virtual.isInlined ? " (inlined)" : "";
+		const fragment = debuggee.isTranslatedCode(pc) ? debuggee.machine.translationCache?.fragmentAt(pc) : undefined;
+		return `${name}${inlined}${fragment ? ` (fragment ${fragment.id})` : ""}`;
+	}
+	return program.symbolize(pc) ?? hex(pc);
+}
+
+function describe(frame: Frame, debuggee: Debuggee, program: Program): DebugProtocol.StackFrame {
+	const reference = hex(frame.activation.pc);
+	if (frame.label !== undefined)
+		return { id: frame.id, name: frame.label, line: 0, column: 0, presentationHint: "label" };
+	const position = frame.virtual?.position;
+	const name = frameName(frame, debuggee, program);
+	if (!position || position.line === 0 || position.file === "")
+		return { id: frame.id, name, line: 0, column: 0, instructionPointerReference: reference };
+	return {
+		id: frame.id,
+		name,
+		source: program.source(position.file),
+		line: position.line,
+		column: position.column === 0 ? 1 : position.column,
+		instructionPointerReference: reference,
+	};
+}
+
+export function stackRequests(debuggee: Debuggee, program: Program, store: FrameStore): RequestHandlers {
+	return {
+		stackTrace: (args) => {
+			const threadId = args.integer("threadId");
+			const start = args.optionalInteger("startFrame", 0, MOST_FRAMES) ?? 0;
+			const levels = args.optionalInteger("levels", 0) ?? 0;
+			void debuggee.stopped;
+			const processor = debuggee.processor(threadId);
+			const count = levels === 0 ? MOST_FRAMES : Math.min(levels, MOST_FRAMES);
+			const { frames, total } = store.frames(processor, start, count);
+			return {
+				stackFrames: frames.map((frame) => describe(frame, debuggee, program)),
+				totalFrames: total,
+			};
+		},
+	};
+}
