@@ -20,8 +20,14 @@ export class VirtualClock implements Clock {
 	private heap: Entry[] = [];
 	private cancelled = 0;
 
+	/**
+	 * While the processor runs between two calls of advanceTo(), time is what `live` says: a device that is read in the middle
+	 * of a run sees the current instruction's moment. Undefined: time stands where advanceTo() left it.
+	 */
+	live: (() => number) | undefined;
+
 	now(): number {
-		return this.time;
+		return this.live ? Math.max(this.time, this.live()) : this.time;
 	}
 
 	at(time: number, action: () => void): Alarm {

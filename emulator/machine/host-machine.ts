@@ -47,6 +47,7 @@ export class HostMachine {
 	readonly engine: ExecutionEngine;
 	/** Nanoseconds of virtual time in which no instruction retired. */
 	private idle = 0;
+	private readonly live = () => this.now();
 	private pending: HostStop | undefined;
 	/** Interrupts and alarms wait while this is set: the debugger steps. */
 	holdInterrupts = false;
@@ -135,7 +136,9 @@ export class HostMachine {
 				}
 				slice = Math.min(slice, Math.max(1, this.clock.nextAlarm() - this.now()));
 			} else if (processor.halted) return { kind: "halted" };
+			this.clock.live = this.live;
 			const reason = processor.needsSingleSteps ? this.singleStep() : engine.execute(slice);
+			this.clock.live = undefined;
 			switch (reason) {
 				case ExitReason.breakpoint:
 					return this.takeStop() ?? { kind: "breakpoint" };
