@@ -34,11 +34,12 @@ export class AddressMap {
 		return end === 0n ? this.toLoaded(end) : this.toLoaded(end - 1n) + 1n;
 	}
 
-	/** From a loaded address to the address as linked. */
+	/** From a loaded address to the address as linked; -1 for the place where a section was linked but is not loaded. */
 	toLinked(address: bigint): bigint {
 		for (const { linked, loaded, size } of this.#moved) {
 			if (address >= loaded && address < loaded + size) return address - loaded + linked;
 		}
-		return (address - this.#bias) & this.#mask;
+		const result = (address - this.#bias) & this.#mask;
+		return this.#moved.some(({ linked, size }) => result >= linked && result < linked + size) ? -1n : result;
 	}
 }

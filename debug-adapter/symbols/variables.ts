@@ -40,8 +40,7 @@ export function variablesOf(scope: FunctionScope, functionDie: Die): Variable[] 
 	const seen = new Set<string>();
 	for (const block of [...scope.blocks].reverse()) {
 		const names: string[] = [];
-		for (const die of block.children()) {
-			if (die.tag !== DW_TAG.formal_parameter && die.tag !== DW_TAG.variable) continue;
+		for (const die of variableEntries(block)) {
 			const name = die.name;
 			if (name === undefined) continue;
 			names.push(name);
@@ -58,6 +57,24 @@ export function variablesOf(scope: FunctionScope, functionDie: Die): Variable[] 
 		for (const name of names) seen.add(name);
 	}
 	return variables;
+}
+
+/**
+ * The variable entries of a block. A copy of an abstract block leaves out the variables that have no place in it and
+ * those that are static: they are taken from the abstract one.
+ */
+function* variableEntries(block: Die): Generator<Die> {
+	const origins = new Set<number>();
+	for (const die of block.children()) {
+		if (die.tag !== DW_TAG.formal_parameter && die.tag !== DW_TAG.variable) continue;
+		const origin = die.reference(DW_AT.abstract_origin);
+		if (origin !== undefined) origins.add(origin);
+		yield die;
+	}
+	for (const die of block.refersTo(DW_AT.abstract_origin)?.children() ?? []) {
+		if (die.tag !== DW_TAG.formal_parameter && die.tag !== DW_TAG.variable) continue;
+		if (!origins.has(die.offset)) yield die;
+	}
 }
 
 /** The value of a variable in a frame; of storage "unavailable" when it is optimized out or cannot be told. */

@@ -11,6 +11,7 @@ const nestingLimit = 32;
 export class FunctionIndex {
 	readonly functions: readonly DwarfFunction[];
 	readonly #ranges: RangeIndex;
+	#hasLocationLists: boolean | undefined;
 
 	constructor(unit: Unit) {
 		const functions: DwarfFunction[] = [];
@@ -19,6 +20,12 @@ export class FunctionIndex {
 		this.#ranges = new RangeIndex(
 			functions.flatMap((found, owner) => found.ranges.map(({ start, end }) => ({ start, end, owner }))),
 		);
+	}
+
+	/** Whether any function has variables that move about, as in optimized code. */
+	get hasLocationLists(): boolean {
+		this.#hasLocationLists ??= this.functions.some((found) => found.hasLocationLists);
+		return this.#hasLocationLists;
 	}
 
 	/** The innermost function whose code holds the address. */

@@ -58,7 +58,7 @@ export class DwarfFunction {
 		return declarationOf(this.die);
 	}
 
-	/** Whether the locations of its variables hold from the first instruction on, as in optimized code. */
+	/** Whether one of its outermost variables moves about, as in optimized code. */
 	get hasLocationLists(): boolean {
 		for (const child of this.die.children()) {
 			if (child.tag !== DW_TAG.formal_parameter && child.tag !== DW_TAG.variable) continue;
@@ -82,16 +82,16 @@ export class DwarfFunction {
 			if (row.prologueEnd) return row.start;
 			if (!second && row.start > this.entry && row.line !== 0) second = row;
 		}
-		if (!second || this.hasLocationLists) return this.entry;
+		// A unit with location lists is optimized, and its locations hold from the first instruction on.
+		const isOptimized = this.die.unit.file.functions(this.die.unit).hasLocationLists;
+		if (!second || isOptimized) return this.entry;
 		return second.start;
 	}
 
 	/** The functions that are active at an address of this one: innermost inlined first, the function itself last. */
 	scopesAt(address: bigint): FunctionScope[] {
-		const scopes: FunctionScope[] = [
-			{ die: this.die, name: this.name, isInlined: false, blocks: [this.die], call: undefined },
-		];
 		let blocks = [this.die];
+		const scopes: FunctionScope[] = [{ die: this.die, name: this.name, isInlined: false, blocks, call: undefined }];
 		let parent: Die | undefined = this.die;
 		for (let depth = 0; parent && depth < scopeLimit; depth++) {
 			let inner: Die | undefined;

@@ -1,4 +1,6 @@
 // Reference: DWARF 5 chapter 5 "Type Entries".
+
+import { usualTypeName } from "../types/base-type-name.ts";
 import {
 	type ArrayType,
 	type BaseEncoding,
@@ -44,7 +46,9 @@ export class TypeReader {
 	}
 
 	/** The type that an entry describes. Kinds of types that C does not have read as void. */
-	type(die: Die): CType {
+	type(reference: Die): CType {
+		// What a unit keeps of a type that a type unit defines.
+		const die = reference.refersTo(DW_AT.signature) ?? reference;
 		const key = die.unit.section === ".debug_types" ? -die.offset : die.offset;
 		let type = this.#types.get(key);
 		if (!type) {
@@ -70,7 +74,7 @@ export class TypeReader {
 			case DW_TAG.base_type:
 				return {
 					kind: "base",
-					name: name ?? "",
+					name: usualTypeName(name ?? ""),
 					size: die.number(DW_AT.byte_size) ?? 0,
 					encoding: encodingOf(die.number(DW_AT.encoding), name),
 				};
@@ -180,13 +184,14 @@ export class TypeReader {
 			let bits: Member["bits"];
 			if (bitSize !== undefined && bitSize > 0 && bitSize <= 128) {
 				const direct = child.number(DW_AT.data_bit_offset);
-				const fromTop = child.number(DW_AT.bit_offset);
+				// It is negative where the bit-field reaches beyond its storage unit.
+				const fromTop = child.constant(DW_AT.bit_offset);
 				let start = offset * 8;
 				if (direct !== undefined) start = direct;
 				else if (fromTop !== undefined) {
 					// DWARF 2 to 4: counted from the most significant bit of the storage unit, as on big-endian machines.
 					const storage = child.number(DW_AT.byte_size) ?? sizeOf(type) ?? 4;
-					start = offset * 8 + storage * 8 - fromTop - bitSize;
+					start = offset * 8 + storage * 8 - Number(fromTop.value) - bitSize;
 				}
 				bits = { offset: Math.max(0, start), size: bitSize };
 			}

@@ -2,7 +2,7 @@
 import { EvaluationError } from "../errors.ts";
 import type { BuiltinTypes } from "../types/builtin-types.ts";
 import { type CType, sizeOf, strip } from "../types/c-type.ts";
-import { isFloat, type Scalar } from "../values/number.ts";
+import { isFloat, isTrue, type Scalar } from "../values/number.ts";
 import { isSignedType } from "../values/value.ts";
 import type { BinaryOperator } from "./syntax.ts";
 
@@ -53,6 +53,8 @@ export function convert(scalar: Scalar, type: CType): Scalar {
 		const value = Number(scalar.value);
 		return { kind: "float", value: sizeOf(type) === 4 ? Math.fround(value) : value };
 	}
+	const bare = strip(type);
+	if (bare.kind === "base" && bare.encoding === "boolean") return { kind: "integer", value: isTrue(scalar) ? 1n : 0n };
 	if (scalar.kind === "float") {
 		const whole = Number.isFinite(scalar.value) ? BigInt(Math.trunc(scalar.value)) : 0n;
 		return { kind: "integer", value: wrap(whole, type) };

@@ -229,6 +229,11 @@ class Evaluator {
 
 	#index(object: CValue, index: CValue, at: number): CValue {
 		const kind = strip(object.type).kind;
+		const indexKind = strip(index.type).kind;
+		// 2[a] is a[2].
+		if (kind === "base" && !object.isAddress && (indexKind === "pointer" || indexKind === "array")) {
+			return this.#index(index, object, at);
+		}
 		// An array that is not in memory has no address, but its elements can be had.
 		if (kind === "array" && object.storage.kind !== "memory") {
 			const type = strip(object.type) as Extract<CType, { kind: "array" }>;

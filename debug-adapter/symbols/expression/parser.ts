@@ -109,10 +109,12 @@ export class Parser {
 	expect(text: string): void {
 		if (this.accept(text)) return;
 		const token = this.peek();
+		if (token.kind === "bad") throw token.error;
 		throw new EvaluationError(`"${text}" is expected here instead of ${describe(token)}`, token.at);
 	}
 
 	unexpected(token: Token): EvaluationError {
+		if (token.kind === "bad") return token.error;
 		if (token.kind === "end") return new EvaluationError("The expression ends where a value is expected", token.at);
 		if (token.kind === "operator" && token.text === "(") {
 			return new EvaluationError("Functions of the guest cannot be called from an expression", token.at);
@@ -287,6 +289,7 @@ function formatSuffix(text: string, at: number): { format: ValueFormat | undefin
 function describe(token: Token): string {
 	switch (token.kind) {
 		case "end":
+		case "bad":
 			return "the end";
 		case "operator":
 		case "name":

@@ -16,6 +16,8 @@ export type Token =
 	| { readonly kind: "name"; readonly text: string; readonly hasColon: boolean; readonly at: number }
 	| { readonly kind: "register"; readonly text: string; readonly at: number }
 	| { readonly kind: "operator"; readonly text: string; readonly at: number }
+	/** What is no token: an error only if it is not part of a format suffix such as "5x". */
+	| { readonly kind: "bad"; readonly error: EvaluationError; readonly at: number }
 	| { readonly kind: "end"; readonly at: number };
 
 /** Longest first, so that the longest match is found first. */
@@ -104,7 +106,7 @@ export function tokenize(text: string): Token[] {
 		if (number) {
 			// "0xe+1" is a sum: only a decimal number has an exponent with a sign after "e".
 			let word = number[0];
-			if (/^0[xX]/.test(word)) word = /^0[xX][0-9a-fA-F_]+[uUlL]*[0-9a-zA-Z_]*/.exec(rest)![0];
+			if (/^0[xX]/.test(word)) word = /^0[xX][0-9a-zA-Z_]*/.exec(rest)![0];
 			tokens.push(numberToken(word, start));
 			at += word.length;
 			continue;
@@ -145,18 +147,22 @@ function numberToken(word: string, at: number): Token {
 	if (integer) {
 		const digits = integer[1]!;
 		const suffix = integer[2]!.toLowerCase();
-		if (!/^(u?l{0,2}|l{1,2}u)$/.test(suffix)) throw new EvaluationError(`"${word}" is not a number`, at);
+		if (!/^(u?l{0,2}|l{1,2}u)$/.test(suffix)) return bad(`"${word}" is not a number`, at);
 		const isOctal = /^0[0-9]+$/.test(digits);
-		if (isOctal && /[89]/.test(digits)) throw new EvaluationError(`"${word}" is not an octal number`, at);
+		if (isOctal && /[89]/.test(digits)) return bad(`"${word}" is not an octal number`, at);
 		const value = BigInt(isOctal ? `0o${digits.slice(1)}` : digits);
-		if (value >= 1n << 64n) throw new EvaluationError(`"${word}" does not fit into 64 bits`, at);
+		if (value >= 1n << 64n) return bad(`"${word}" does not fit into 64 bits`, at);
 		return { kind: "integer", value, suffix, isDecimal: /^[1-9]/.test(digits), at };
 	}
 	const float = /^([0-9]*\.?[0-9]*(?:[eE][+-]?[0-9]+)?)([fFlL]?)$/.exec(word);
 	if (float && /[0-9]/.test(float[1]!)) {
 		return { kind: "float", value: Number(float[1]), isSingle: /f/i.test(float[2]!), at };
 	}
-	throw new EvaluationError(`"${word}" is not a number`, at);
+	return bad(`"${word}" is not a number`, at);
+}
+
+function bad(sentence: string, at: number): Token {
+	return { kind: "bad", error: new EvaluationError(sentence, at), at };
 }
 
 /** The bytes between quotes, in UTF-8; `end` is after the closing quote. */

@@ -164,8 +164,7 @@ function declare(type: CType, inner: string, depth: number): string {
 			return `${type.qualifier} ${declare(type.target, inner, depth + 1)}`;
 		}
 		case "pointer": {
-			const needsSpace = /^[A-Za-z_]/.test(inner) && /^(const|volatile|restrict|_Atomic)\b/.test(inner);
-			const declarator = `${type.symbol}${needsSpace ? " " : ""}${inner}`;
+			const declarator = type.symbol + inner;
 			const kind = type.target.kind;
 			return declare(type.target, kind === "array" || kind === "function" ? `(${declarator})` : declarator, depth + 1);
 		}

@@ -82,7 +82,7 @@ function valueText(
 	}
 	const bits = value.bits?.size ?? read.bytes.length * 8;
 	if (format === "s") {
-		const string = pointedString(value, type, environment);
+		const string = pointedString(value, type, environment, true);
 		if (string !== undefined) return string;
 	} else if (format) return integerText(scalar.value, bits, format);
 	if (value.isAddress) return addressText(value.space, bytesToInteger(read.bytes));
@@ -195,8 +195,10 @@ function pointedString(
 	value: CValue,
 	type: ReturnType<typeof strip>,
 	environment: EvaluationEnvironment,
+	anyByte = false,
 ): string | undefined {
-	if (type.kind !== "pointer" || !isNarrowCharacter(type.target)) return undefined;
+	if (type.kind !== "pointer") return undefined;
+	if (!isNarrowCharacter(type.target) && !(anyByte && sizeOf(type.target) === 1)) return undefined;
 	const read = readValue(value, environment);
 	if ("reason" in read) return undefined;
 	const address = bytesToInteger(read.bytes);
@@ -204,14 +206,19 @@ function pointedString(
 	return stringAt(value.space, address, environment);
 }
 
-/** A quoted string from memory, cut at its zero byte; read in small steps, as the next page may not be there. */
+/** A quoted string from memory, cut at its zero byte; read in small steps, as what follows it may not be there. */
 function stringAt(space: AddressSpace, address: bigint, environment: EvaluationEnvironment): string | undefined {
 	const bytes: number[] = [];
+	let step = 64;
 	while (bytes.length < stringLength) {
 		const at = address + BigInt(bytes.length);
-		const length = Math.min(64 - Number(at & 63n), stringLength - bytes.length);
+		const length = Math.min(step - Number(at % BigInt(step)), stringLength - bytes.length);
 		const chunk = environment.readMemory(space, at, length);
-		if (!chunk || chunk.length < length) return bytes.length === 0 ? undefined : `${quote(bytes)}...`;
+		if (!chunk || chunk.length < length) {
+			if (step === 1) return bytes.length === 0 ? undefined : `${quote(bytes)}...`;
+			step = 1;
+			continue;
+		}
 		const zero = chunk.indexOf(0);
 		bytes.push(...(zero < 0 ? chunk : chunk.subarray(0, zero)));
 		if (zero >= 0) return quote(bytes);
