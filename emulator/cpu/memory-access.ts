@@ -5,9 +5,9 @@
 
 import { Fault, Vector } from "../engine/fault.ts";
 import { AccessKind } from "../engine/helper.ts";
-import type { PhysicalMemory } from "../engine/physical-memory.ts";
+import { PageKind, type PhysicalMemory } from "../engine/physical-memory.ts";
 import type { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
-import { RAM_BASE, Segment, type SegmentIndex, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
+import { RAM_BASE, Segment, type SegmentIndex, SegmentSlot, State, segmentSlot, Tlb } from "../isa/state.ts";
 import { inspectedTables, translateInspected } from "./page-walk-view.ts";
 import { PageAccess, type Paging } from "./paging.ts";
 import type { ProcessorState } from "./processor-state.ts";
@@ -137,25 +137,25 @@ export class MemoryAccess {
 
 	/** The access itself, between linear memory and State.exchange. */
 	private transfer(size: number, rights: number, write: boolean, forWrite: boolean): void {
-		const { low, high } = this;
+		const { low, high, paging } = this;
 		if (rights & PageAccess.user && size > 1) this.checkAlignment(low, size);
 		const access = write || forWrite ? rights | PageAccess.write : rights;
 		const room = PAGE - (low & 0xfff);
 		if (size <= room) {
-			const address = this.paging.translate(low, high, access);
-			const watched = this.watches.length === 0 ? 0 : this.watchedFor(low, high, address);
-			const mayWrite = this.paging.writable && (watched & WatchedFor.writes) === 0;
+			const frame = paging.translateFrame(low, high, access);
+			const watched = this.watches.length === 0 ? 0 : this.watchedFor(low, high, frame);
+			const mayWrite = paging.writable && (watched & WatchedFor.writes) === 0;
 			const mayEnter = this.mayEnter(rights) && (watched & WatchedFor.reads) === 0;
-			this.transferPart(low, high, address, EXCHANGE, size, write, watched);
-			if (mayEnter) this.tlb.fill(low, high, Math.floor(address / PAGE), mayWrite);
+			this.transferPart(low, high, frame, EXCHANGE, size, write, watched);
+			if (mayEnter) this.tlb.fill(low, high, frame, mayWrite);
 			return;
 		}
 		// Both pages are translated before a byte moves, so that a fault changes nothing.
 		const nextLow = (low + room) | 0;
 		let nextHigh = nextLow === 0 ? (high + 1) | 0 : high;
 		if (this.i32[State.codeSize >> 2] !== 3) nextHigh = 0;
-		const first = this.paging.translate(low, high, access);
-		const second = this.paging.translate(nextLow, nextHigh, access);
+		const first = paging.translateFrame(low, high, access);
+		const second = paging.translateFrame(nextLow, nextHigh, access);
 		const watching = this.watches.length !== 0;
 		const firstWatched = watching ? this.watchedFor(low, high, first) : 0;
 		const secondWatched = watching ? this.watchedFor(nextLow, nextHigh, second) : 0;
@@ -180,72 +180,80 @@ export class MemoryAccess {
 		return !(this.paging.userPage && i32[State.cr4 >> 2]! & Cr4.SMAP);
 	}
 
-	private watchedFor(low: number, high: number, address: number): number {
+	private watchedFor(low: number, high: number, frame: number): number {
 		let bits = 0;
-		for (const watch of this.watches) bits |= watch.watches(low, high, Math.floor(address / PAGE));
+		for (const watch of this.watches) bits |= watch.watches(low, high, frame);
 		return bits;
 	}
 
 	private transferPart(
 		low: number,
 		high: number,
-		address: number,
+		frame: number,
 		at: number,
 		size: number,
 		write: boolean,
 		watched: number,
 	): void {
-		if ((watched & (write ? WatchedFor.writes : WatchedFor.reads)) === 0) {
-			this.move(address, at, size, write);
+		const wanted = write ? WatchedFor.writes : WatchedFor.reads;
+		if ((watched & wanted) === 0) {
+			this.move(frame, low & 0xfff, at, size, write);
 			return;
 		}
-		const before = this.physical.peek(address, size);
-		this.move(address, at, size, write);
+		const physical = frame * PAGE + (low & 0xfff);
+		const before = this.physical.peek(physical, size);
+		this.move(frame, low & 0xfff, at, size, write);
 		const oldValue = before && littleEndian(before);
-		const newValue = before && littleEndian(this.physical.peek(address, size)!);
+		const newValue = before && littleEndian(this.physical.peek(physical, size)!);
 		const linear = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 		for (const watch of this.watches)
-			if (watch.watches(low, high, Math.floor(address / PAGE)) & (write ? WatchedFor.writes : WatchedFor.reads))
-				watch.accessed({ linear, physical: address, size, write, oldValue, newValue });
+			if (watch.watches(low, high, frame) & wanted)
+				watch.accessed({ linear, physical, size, write, oldValue, newValue });
 	}
 
-	/** Moves bytes between State bytes at `at` and host-physical memory, within one page. */
-	private move(address: number, at: number, size: number, write: boolean): void {
-		const { physical, u8 } = this;
-		const page = Math.floor(address / PAGE);
-		if (physical.isBacked(address)) {
-			const place = RAM_BASE + address;
-			if (!write) this.load(place, at, size);
-			else if (size <= 4 && size !== 3) physical.write(address, size as 1 | 2 | 4, this.exchanged(at, size));
-			else if (physical.kindOf(page) === 1) {
-				if (physical.hasCode[page]) physical.onCodeWrite(address, size);
-				u8.copyWithin(place, at, at + size);
+	/** Moves bytes between State bytes at `at` and offset `offset` of a frame of host-physical memory, within the frame. */
+	private move(frame: number, offset: number, at: number, size: number, write: boolean): void {
+		const { physical } = this;
+		const kind = physical.kindOf(frame);
+		if (kind === PageKind.ram) {
+			const place = RAM_BASE + frame * PAGE + offset;
+			if (!write) this.copy(place, at, size);
+			else {
+				if (physical.hasCode[frame]) physical.onCodeWrite(frame * PAGE + offset, size);
+				this.copy(at, place, size);
 			}
 			return;
 		}
+		if (kind === PageKind.rom) {
+			// A write to ROM is lost, as on the bus of a PC.
+			if (!write) this.copy(RAM_BASE + frame * PAGE + offset, at, size);
+			return;
+		}
+		const address = frame * PAGE + offset;
 		for (let done = 0; done < size; ) {
 			const left = size - done;
-			const unit = left >= 4 && (address + done) % 4 === 0 ? 4 : left >= 2 && (address + done) % 2 === 0 ? 2 : 1;
+			const unit = left >= 4 && (offset + done) % 4 === 0 ? 4 : left >= 2 && (offset + done) % 2 === 0 ? 2 : 1;
 			if (write) physical.write(address + done, unit, this.exchanged(at + done, unit));
 			else {
 				const value = physical.read(address + done, unit);
 				if (unit === 4) this.view.setUint32(at + done, value, true);
 				else if (unit === 2) this.view.setUint16(at + done, value, true);
-				else u8[at + done] = value;
+				else this.u8[at + done] = value;
 			}
 			done += unit;
 		}
 	}
 
-	private load(place: number, at: number, size: number): void {
-		const { view, i32, u8 } = this;
-		if (size === 4 && (at & 3) === 0) i32[at >> 2] = view.getInt32(place, true);
-		else if (size === 1) u8[at] = u8[place]!;
-		else if (size === 2) view.setUint16(at, view.getUint16(place, true), true);
-		else if (size === 8 && (at & 3) === 0) {
-			i32[at >> 2] = view.getInt32(place, true);
-			i32[(at >> 2) + 1] = view.getInt32(place + 4, true);
-		} else u8.copyWithin(at, place, place + size);
+	/** Copies within WebAssembly memory, of which the state and RAM are both parts. */
+	private copy(from: number, to: number, size: number): void {
+		const { view, u8 } = this;
+		if (size === 4) view.setInt32(to, view.getInt32(from, true), true);
+		else if (size === 1) u8[to] = u8[from]!;
+		else if (size === 2) view.setUint16(to, view.getUint16(from, true), true);
+		else if (size === 8) {
+			view.setInt32(to, view.getInt32(from, true), true);
+			view.setInt32(to + 4, view.getInt32(from + 4, true), true);
+		} else u8.copyWithin(to, from, from + size);
 	}
 
 	private exchanged(at: number, size: number): number {
@@ -263,7 +271,7 @@ export class MemoryAccess {
 	/** Reads at an offset in a segment with the rights of CPL. @throws {Fault} */
 	read(segment: SegmentIndex, offsetLow: number, offsetHigh: number, size: number): number {
 		this.checkSegment(segment, offsetLow, offsetHigh, size, false);
-		this.transfer(size, this.rights(0), false, false);
+		this.readHere(size, this.rights(0));
 		return this.exchanged(EXCHANGE, size);
 	}
 
@@ -277,9 +285,32 @@ export class MemoryAccess {
 		valueHigh = 0,
 	): void {
 		this.checkSegment(segment, offsetLow, offsetHigh, size, true);
+		this.writeHere(size, value, valueHigh, this.rights(0));
+	}
+
+	private readHere(size: number, rights: number): void {
+		const place = this.lookUp(size, rights, Tlb.readTag);
+		if (place >= 0) this.copy(place, EXCHANGE, size);
+		else this.transfer(size, rights, false, false);
+	}
+
+	private writeHere(size: number, value: number, valueHigh: number, rights: number): void {
 		this.i32[EXCHANGE >> 2] = value;
 		this.i32[(EXCHANGE >> 2) + 1] = valueHigh;
-		this.transfer(size, this.rights(0), true, false);
+		const place = this.lookUp(size, rights, Tlb.writeTag);
+		if (place >= 0) this.copy(EXCHANGE, place, size);
+		else this.transfer(size, rights, true, false);
+	}
+
+	/** Place in WebAssembly memory of the bytes at low and high, when the TLB of the current context has them; else -1. */
+	private lookUp(size: number, rights: number, tag: number): number {
+		const { i32, low } = this;
+		if ((low & 0xfff) + size > PAGE || ((rights & PageAccess.user) !== 0) !== (i32[State.cpl >> 2] === 3)) return -1;
+		// What the supervisor may read of user pages without SMAP, an implicit access may too; with it none of them is in the TLB.
+		const entry = (Tlb.base + ((low >>> 12) & (Tlb.entries - 1)) * Tlb.entrySize) >> 2;
+		const at = entry + (tag >> 2);
+		if (i32[at] !== ((low & ~0xfff) | i32[State.tlbContext >> 2]!) || i32[at + 1] !== this.high) return -1;
+		return (low + i32[entry + (Tlb.addend >> 2)]!) >>> 0;
 	}
 
 	/** Raises what a write of this size there would raise, without writing. @throws {Fault} */
@@ -309,7 +340,7 @@ export class MemoryAccess {
 	readLinear(low: number, high: number, size: number, rights: number = PageAccess.implicit): number {
 		this.low = low;
 		this.high = high;
-		this.transfer(size, rights, false, false);
+		this.readHere(size, rights);
 		return this.exchanged(EXCHANGE, size);
 	}
 
@@ -324,9 +355,7 @@ export class MemoryAccess {
 	): void {
 		this.low = low;
 		this.high = high;
-		this.i32[EXCHANGE >> 2] = value;
-		this.i32[(EXCHANGE >> 2) + 1] = valueHigh;
-		this.transfer(size, rights, true, false);
+		this.writeHere(size, value, valueHigh, rights);
 	}
 
 	/**

@@ -6,12 +6,17 @@ import { Record, Segment, type SegmentIndex, State } from "../isa/state.ts";
 import type { MemoryAccess } from "./memory-access.ts";
 import type { ProcessorState } from "./processor-state.ts";
 
+/** Index of the low word of RSP. */
+const STACK_POINTER = (State.gpr + 4 * 8) >> 2;
+
 export class Operands extends RecordReader {
 	/** High half of the last operand of 8 bytes that was read. */
 	high = 0;
 	/** Offset of the memory operand that locate() found, as i32 halves. */
 	offsetLow = 0;
 	offsetHigh = 0;
+	private spLow = 0;
+	private spHigh = 0;
 
 	constructor(
 		private readonly state: ProcessorState,
@@ -105,50 +110,45 @@ export class Operands extends RecordReader {
 
 	// The stack of the current privilege level.
 
-	/** Low half of the stack pointer, masked to the stack's address size. */
-	get stackLow(): number {
-		const low = this.state.gpr32(4);
-		return this.state.i32[State.stackMaskShift >> 2] === 48 ? low & 0xffff : low;
-	}
-
-	get stackHigh(): number {
-		return this.state.i32[State.stackMaskShift >> 2] === 0 ? this.state.i32[(State.gpr + 36) >> 2]! : 0;
-	}
-
 	/** Value at `displacement` bytes above the stack pointer; the high half of 8 bytes is in `high`. @throws {Fault} */
 	peekStack(displacement: number, size: number): number {
-		const [low, high] = this.stackAt(displacement);
-		const value = this.memory.read(Segment.ss, low, high, size);
+		this.locateStack(displacement);
+		const value = this.memory.read(Segment.ss, this.spLow, this.spHigh, size);
 		if (size === 8) this.high = this.memory.valueHigh;
 		return value;
 	}
 
 	/** Writes at `displacement` bytes from the stack pointer, which stays. @throws {Fault} */
 	pokeStack(displacement: number, size: number, value: number, high = 0): void {
-		const [low, offsetHigh] = this.stackAt(displacement);
-		this.memory.write(Segment.ss, low, offsetHigh, size, value, high);
+		this.locateStack(displacement);
+		this.memory.write(Segment.ss, this.spLow, this.spHigh, size, value, high);
 	}
 
-	private stackAt(displacement: number): readonly [number, number] {
-		const shift = this.state.i32[State.stackMaskShift >> 2]!;
-		const sum = (this.state.gpr32(4) >>> 0) + displacement;
-		if (shift === 48) return [sum & 0xffff, 0];
-		if (shift === 32) return [sum | 0, 0];
-		const carry = sum > 0xffffffff ? 1 : sum < 0 ? -1 : 0;
-		return [sum | 0, (this.state.i32[(State.gpr + 36) >> 2]! + carry) | 0];
+	/** Puts the stack pointer plus `displacement`, in the stack's address size, into spLow and spHigh. */
+	private locateStack(displacement: number): void {
+		const { i32 } = this.state;
+		const shift = i32[State.stackMaskShift >> 2]!;
+		const low = i32[STACK_POINTER]!;
+		const sum = (low + displacement) | 0;
+		this.spLow = shift === 48 ? sum & 0xffff : sum;
+		this.spHigh = 0;
+		if (shift === 0) {
+			const wrapped = displacement < 0 ? sum >>> 0 > low >>> 0 : sum >>> 0 < low >>> 0;
+			this.spHigh = (i32[STACK_POINTER + 1]! + (wrapped ? Math.sign(displacement) : 0)) | 0;
+		}
 	}
 
 	/** Moves the stack pointer by `bytes`, in the stack's address size. */
 	moveStack(bytes: number): void {
-		const [low, high] = this.stackAt(bytes);
-		this.setStack(low, high);
+		this.locateStack(bytes);
+		this.setStack(this.spLow, this.spHigh);
 	}
 
 	/** Sets SP, ESP or RSP by the stack's address size; a 16-bit stack keeps the upper bits. */
 	setStack(low: number, high: number): void {
 		const { state } = this;
 		const shift = state.i32[State.stackMaskShift >> 2]!;
-		const at = (State.gpr + 32) >> 2;
+		const at = STACK_POINTER;
 		if (shift === 48) state.i32[at] = (state.i32[at]! & ~0xffff) | (low & 0xffff);
 		else {
 			state.i32[at] = low;

@@ -4,7 +4,7 @@
 // flag once the access is allowed (SDM Vol. 3A §4.8). Linear addresses are i32 halves, physical addresses Numbers.
 
 import { Fault, Vector } from "../engine/fault.ts";
-import type { PhysicalMemory } from "../engine/physical-memory.ts";
+import { PageKind, type PhysicalMemory } from "../engine/physical-memory.ts";
 import { RAM_BASE, State } from "../isa/state.ts";
 import { Internal, type ProcessorState } from "./processor-state.ts";
 import { Cr0, Cr4, Efer, Eflags } from "./register-bits.ts";
@@ -26,7 +26,6 @@ const ACCESSED = 1 << 5;
 const DIRTY = 1 << 6;
 const PAGE_SIZE = 1 << 7;
 const RESERVED_ERROR = 1 << 3;
-const GIB4 = 0x100000000;
 
 /** MAXPHYADDR as CPUID.80000008H reports it. */
 export const PHYSICAL_ADDRESS_BITS = 40;
@@ -38,6 +37,11 @@ const RESERVED_HIGH_PAE = 0x7fffff00;
 const NX_HIGH = 1 << 31;
 /** Reserved in a present PDPTE of PAE paging: 8:5 and 2:1 (Table 4-8). */
 const RESERVED_PDPTE = 0x1e6;
+
+/** Number of the 4-KByte frame that an entry points to, given its halves. */
+function frameOf(low: number, high: number): number {
+	return (low >>> 12) | ((high & ADDRESS_HIGH) << 20);
+}
 
 const LARGE_PAGE_MARKS = 4096;
 
@@ -56,9 +60,11 @@ export class Paging {
 	writable = false;
 	/** After translate(): the page is a user-mode page. */
 	userPage = false;
-	/** Nonzero where a page larger than 4 KBytes may have gone into the TLB since the last flush: hashed by 4-MByte and 1-GByte region. */
-	private readonly largePages = new Uint8Array(LARGE_PAGE_MARKS);
-	private readonly hugePages = new Uint8Array(LARGE_PAGE_MARKS);
+	/** `stamp` where a page larger than 4 KBytes may have gone into the TLB since the last flush: hashed by 4-MByte and 1-GByte region. */
+	private readonly largePages = new Int32Array(LARGE_PAGE_MARKS);
+	private readonly hugePages = new Int32Array(LARGE_PAGE_MARKS);
+	/** What a mark has that was set since the last flush. */
+	private stamp = 1;
 
 	constructor(private readonly state: ProcessorState) {
 		this.physical = state.physical;
@@ -70,45 +76,51 @@ export class Paging {
 	 * @throws {Fault} #PF, with CR2 set.
 	 */
 	translate(low: number, high: number, access: number): number {
+		return this.translateFrame(low, high, access) * 0x1000 + (low & 0xfff);
+	}
+
+	/** The same as the number of a 4-KByte frame. Frame numbers have 28 bits, so that the walk computes with small integers. */
+	translateFrame(low: number, high: number, access: number): number {
 		const { i32 } = this;
 		if ((i32[State.cr0 >> 2]! & Cr0.PG) === 0) {
 			this.writable = true;
 			this.userPage = false;
-			return low >>> 0;
+			return low >>> 12;
 		}
 		if ((i32[State.cr4 >> 2]! & Cr4.PAE) === 0) return this.translate32(low, access);
 		if (i32[State.efer >> 2]! & Efer.LMA) {
-			const root = ((i32[State.cr3 >> 2]! & ~0xfff) >>> 0) + (i32[(State.cr3 >> 2) + 1]! & ADDRESS_HIGH) * GIB4;
+			const root = frameOf(i32[State.cr3 >> 2]!, i32[(State.cr3 >> 2) + 1]!);
 			return this.translate64(low, high, access, root, 4, WRITABLE | USER);
 		}
 		const slot = (Internal.pdpte >> 2) + (low >>> 30) * 2;
 		const pdpte = i32[slot]!;
 		if ((pdpte & PRESENT) === 0) this.fault(low, 0, access, 0);
-		const directory = ((pdpte & ~0xfff) >>> 0) + (i32[slot + 1]! & ADDRESS_HIGH) * GIB4;
-		return this.translate64(low, 0, access, directory, 2, WRITABLE | USER);
+		return this.translate64(low, 0, access, frameOf(pdpte, i32[slot + 1]!), 2, WRITABLE | USER);
 	}
 
 	/** 32-bit paging (SDM Vol. 3A §4.3). */
 	private translate32(low: number, access: number): number {
 		const { i32 } = this;
-		const pdeAddress = ((i32[State.cr3 >> 2]! & ~0xfff) >>> 0) + (low >>> 22) * 4;
-		const pde = this.read32(pdeAddress);
+		const directory = i32[State.cr3 >> 2]! >>> 12;
+		const pdeIndex = low >>> 22;
+		const pde = this.readWord(directory, pdeIndex);
 		if ((pde & PRESENT) === 0) this.fault(low, 0, access, 0);
 		if (pde & PAGE_SIZE && i32[State.cr4 >> 2]! & Cr4.PSE) {
 			// A 4-MByte page; PSE-36 puts address bits 39:32 in bits 20:13 (Table 4-4).
 			if (pde & (1 << 21)) this.fault(low, 0, access, PRESENT | RESERVED_ERROR);
 			this.check(low, 0, access, pde, false);
-			this.markLeaf(pdeAddress, pde, access);
-			this.largePages[largePageMark(low, 0)] = 1;
-			return ((pde & 0xffc00000) >>> 0) + ((pde >>> 13) & 0xff) * GIB4 + (low & 0x3fffff);
+			this.markLeaf(directory, pdeIndex, pde, access);
+			this.largePages[largePageMark(low, 0)] = this.stamp;
+			return ((pde >>> 12) & 0xffc00) | (((pde >>> 13) & 0xff) << 20) | ((low >>> 12) & 0x3ff);
 		}
-		if ((pde & ACCESSED) === 0) this.write32(pdeAddress, pde | ACCESSED);
-		const pteAddress = ((pde & ~0xfff) >>> 0) + ((low >>> 12) & 0x3ff) * 4;
-		const pte = this.read32(pteAddress);
+		if ((pde & ACCESSED) === 0) this.writeWord(directory, pdeIndex, pde | ACCESSED);
+		const table = pde >>> 12;
+		const pteIndex = (low >>> 12) & 0x3ff;
+		const pte = this.readWord(table, pteIndex);
 		if ((pte & PRESENT) === 0) this.fault(low, 0, access, 0);
 		this.check(low, 0, access, pde & pte, false);
-		this.markLeaf(pteAddress, pte, access);
-		return ((pte & ~0xfff) >>> 0) + (low & 0xfff);
+		this.markLeaf(table, pteIndex, pte, access);
+		return pte >>> 12;
 	}
 
 	/** The 64-bit entries of PAE and 4-level paging from `level` (4 = PML4, ... 1 = page table) down (SDM Vol. 3A §4.4, §4.5). */
@@ -126,26 +138,27 @@ export class Paging {
 						: level === 3
 							? ((high & 0x7f) << 2) | (low >>> 30)
 							: (high >>> 7) & 0x1ff;
-			const address = table + index * 8;
-			const entry = this.read32(address);
-			const entryHigh = this.read32(address + 4);
+			const entry = this.readWord(table, index * 2);
+			const entryHigh = this.readWord(table, index * 2 + 1);
 			if ((entry & PRESENT) === 0) this.fault(low, high, access, 0);
 			if (entryHigh & reserved) this.fault(low, high, access, PRESENT | RESERVED_ERROR);
 			rights &= entry;
 			if (entryHigh < 0) executable = false;
+			const frame = frameOf(entry, entryHigh);
 			if (level === 1 || entry & PAGE_SIZE) {
 				// Reserved: PS in a PML4E; the address bits below the page size, except PAT in bit 12 (Tables 4-15, 4-16, 4-18).
 				if (level === 4 || (level === 3 && entry & 0x3fffe000) || (level === 2 && entry & 0x1fe000))
 					this.fault(low, high, access, PRESENT | RESERVED_ERROR);
 				this.check(low, high, access, rights, !executable);
-				this.markLeaf(address, entry, access);
-				if (level === 2) this.largePages[largePageMark(low, high)] = 1;
-				else if (level === 3) this.hugePages[hugePageMark(low, high)] = 1;
-				const offset = level === 1 ? 0xfff : level === 2 ? 0x1fffff : 0x3fffffff;
-				return ((entry & ~offset) >>> 0) + (entryHigh & ADDRESS_HIGH) * GIB4 + (low & offset);
+				this.markLeaf(table, index * 2, entry, access);
+				if (level === 1) return frame;
+				if (level === 2) this.largePages[largePageMark(low, high)] = this.stamp;
+				else this.hugePages[hugePageMark(low, high)] = this.stamp;
+				const offset = level === 2 ? 0x1ff : 0x3ffff;
+				return (frame & ~offset) | ((low >>> 12) & offset);
 			}
-			if ((entry & ACCESSED) === 0) this.write32(address, entry | ACCESSED);
-			table = ((entry & ~0xfff) >>> 0) + (entryHigh & ADDRESS_HIGH) * GIB4;
+			if ((entry & ACCESSED) === 0) this.writeWord(table, index * 2, entry | ACCESSED);
+			table = frame;
 		}
 	}
 
@@ -173,19 +186,21 @@ export class Paging {
 		if (denied || (access & PageAccess.write && !writable)) this.fault(low, high, access, PRESENT);
 	}
 
-	private markLeaf(address: number, entry: number, access: number): void {
+	private markLeaf(table: number, word: number, entry: number, access: number): void {
 		const marked = entry | (access & PageAccess.write ? ACCESSED | DIRTY : ACCESSED);
-		if (marked !== entry) this.write32(address, marked);
+		if (marked !== entry) this.writeWord(table, word, marked);
 		if ((marked & DIRTY) === 0) this.writable = false;
 	}
 
-	private read32(address: number): number {
-		if (this.physical.isBacked(address)) return this.i32[(RAM_BASE + address) >>> 2]!;
-		return this.physical.read(address, 4) | 0;
+	/** Word `word` of the table in a frame. */
+	private readWord(table: number, word: number): number {
+		const kind = this.physical.kindOf(table);
+		if (kind === PageKind.ram || kind === PageKind.rom) return this.i32[(RAM_BASE >> 2) + table * 1024 + word]!;
+		return this.physical.read(table * 0x1000 + word * 4, 4) | 0;
 	}
 
-	private write32(address: number, value: number): void {
-		this.physical.write(address, 4, value >>> 0);
+	private writeWord(table: number, word: number, value: number): void {
+		this.physical.write(table * 0x1000 + word * 4, 4, value >>> 0);
 	}
 
 	private fault(low: number, high: number, access: number, error: number): never {
@@ -204,15 +219,15 @@ export class Paging {
 	/** Forgets all translations in the TLB (SDM Vol. 3A §4.10.4.1). Global pages go with the rest. */
 	flush(): void {
 		// Deviation: global pages could stay when CR3 is loaded; the architecture lets the processor drop any entry at any time.
-		this.largePages.fill(0);
-		this.hugePages.fill(0);
+		this.stamp = (this.stamp + 1) & 0x7fffffff;
 		this.state.tlb.flush();
 	}
 
 	/** Forgets the translation of one linear address, of its whole page when that is large (SDM Vol. 3A §4.10.4.1, INVLPG). */
 	flushPage(low: number, high: number): void {
 		// The TLB holds a large page as pieces of 4 KBytes; what size the page had is known only by these marks.
-		if (this.largePages[largePageMark(low, high)] || this.hugePages[hugePageMark(low, high)]) this.flush();
+		const large = this.largePages[largePageMark(low, high)] === this.stamp;
+		if (large || this.hugePages[hugePageMark(low, high)] === this.stamp) this.flush();
 		else this.state.tlb.flushPage(low, high);
 	}
 
@@ -223,7 +238,7 @@ export class Paging {
 	loadPdptes(cr3Low: number): boolean {
 		const table = (cr3Low & ~0x1f) >>> 0;
 		const entries = new Int32Array(8);
-		for (let word = 0; word < 8; word++) entries[word] = this.read32(table + word * 4);
+		for (let word = 0; word < 8; word++) entries[word] = this.readWord(table >>> 12, ((table & 0xfff) >> 2) + word);
 		for (let index = 0; index < 4; index++) {
 			const low = entries[index * 2]!;
 			const high = entries[index * 2 + 1]!;

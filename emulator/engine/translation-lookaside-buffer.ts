@@ -5,8 +5,8 @@ import { JumpCache, RAM_BASE, State, Tlb } from "../isa/state.ts";
 import { PageKind, type PhysicalMemory } from "./physical-memory.ts";
 
 const NO_TAG = -1n;
-/** Generations that fit in the tag: bits 11:1; bit 0 is "user". */
-const GENERATIONS = 1 << 11;
+/** Generations that fit in the tag: bits 11:1, but not all ones, which the tag of the last page would share with NO_TAG; bit 0 is "user". */
+const GENERATIONS = (1 << 11) - 1;
 
 export class TranslationLookasideBuffer {
 	private generation = 1;
