@@ -113,6 +113,12 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		this.applyWatches();
 	}
 
+	/** To be called after the state bytes were replaced as a whole (a snapshot was restored). */
+	restored(): void {
+		this.core.state.restored();
+		this.applyWatches();
+	}
+
 	slowRead(record: number, offsetLow: number, offsetHigh: number, kind: number): void {
 		this.core.memory.slowRead(record, offsetLow, offsetHigh, kind);
 	}

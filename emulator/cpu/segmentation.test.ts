@@ -194,3 +194,15 @@ test("LTR marks the TSS busy; LLDT and LTR check their descriptors", () => {
 	bare.ring(3);
 	assert.deepEqual(put("lldt", 0), [GP, 0]);
 });
+
+test("MOV from a segment register: 16 bits keep the upper half, wider forms are zero-extended", () => {
+	const bare = new BareProcessor().protectedMode();
+	const store = (size: number) => {
+		bare.state.setGpr64(0, -1n);
+		bare.run("moveFromSegment", { registers: [gpr(0), Segment.ds] }, size);
+		return BigInt.asUintN(64, bare.state.gpr64(0));
+	};
+	assert.equal(store(2), 0xffffffffffff0010n);
+	assert.equal(store(4), 0x10n);
+	assert.equal(store(8), 0x10n);
+});

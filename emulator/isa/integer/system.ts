@@ -41,8 +41,9 @@ export function defineSystem(table: InstructionTable): void {
 	table.define(/^Retf[wdq](_imm16)?$/, (o, name) => o.helper("returnFar", sizeOfSuffix(name, "Retf")), ends);
 
 	helper(/^Mov_Sreg_/, "moveToSegment", ends);
+	// The register form's size is the first number: "Mov_rm16_Sreg" 2, "Mov_r32m16_Sreg" 4.
 	table.define(/^Mov_(rm16|r32m16|r64m16)_Sreg$/, (o, name) =>
-		o.helper("moveFromSegment", sizeInName(name.replace(/m?16?_Sreg$|_Sreg$/, ""))),
+		o.helper("moveFromSegment", BITS[/\d+/.exec(name)![0]]!),
 	);
 	table.define(/^Push[wdq]_(ES|CS|SS|DS|FS|GS)$/, (o, name) => o.helper("pushSegment", sizeOfSuffix(name, "Push")));
 	table.define(/^Pop[wdq]_(ES|SS|DS|FS|GS)$/, (o, name) => o.helper("popSegment", sizeOfSuffix(name, "Pop")), ends);
