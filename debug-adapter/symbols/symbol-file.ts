@@ -7,7 +7,7 @@ import {
 	type ReadMemory,
 	unwindByCallFrameInformation,
 } from "./cfi/unwinder.ts";
-import { DW_AT, DW_TAG } from "./dwarf/constants.ts";
+import { DW_AT } from "./dwarf/constants.ts";
 import type { Die } from "./dwarf/die.ts";
 import { DwarfFile } from "./dwarf/dwarf-file.ts";
 import {
@@ -299,10 +299,8 @@ export class SymbolFile {
 
 	/** The global variables of that name; one in the unit of `near` comes first. The first call may read all names. */
 	globalsNamed(name: string, near?: Unit): Variable[] {
-		const found: Die[] = [];
-		for (const die of near?.root.children() ?? []) {
-			if (isVariableDefinition(die) && die.name === name) found.push(die);
-		}
+		const own = near && this.dwarf.names.variableOfUnit(near, name);
+		const found: Die[] = own ? [own] : [];
 		if (found.length === 0 && (this.symbols.size === 0 || this.symbols.named(name).length > 0)) {
 			found.push(...this.dwarf.names.variables(name));
 		}
@@ -312,12 +310,8 @@ export class SymbolFile {
 	/** The file-scope variables of the unit whose code holds the address, in the order of the source. */
 	globalsOfUnitAt(address: bigint): Variable[] {
 		const found = this.functionAt(address);
-		const variables: Variable[] = [];
-		for (const die of found?.die.unit.root.children() ?? []) {
-			const name = isVariableDefinition(die) ? die.name : undefined;
-			if (name !== undefined) variables.push(this.#global(die, name));
-		}
-		return variables;
+		if (!found) return [];
+		return this.dwarf.names.variablesOfUnit(found.die.unit).map((die) => this.#global(die, die.name ?? ""));
 	}
 
 	/** A type by kind and name; "typedef" stands for base types also. The first call may read all names. */
@@ -436,10 +430,6 @@ export class SymbolFile {
 			end: this.map.endToLoaded(row.end),
 		};
 	}
-}
-
-function isVariableDefinition(die: Die): boolean {
-	return die.tag === DW_TAG.variable && (die.has(DW_AT.location) || die.has(DW_AT.const_value));
 }
 
 function uniqueByAddress(locations: BreakpointLocation[]): BreakpointLocation[] {

@@ -1,4 +1,5 @@
 // Reference: DWARF 5 chapter 3 "Program Scope Entries" and chapter 5 "Type Entries".
+import { LeastRecentlyUsed } from "../least-recently-used.ts";
 import { DW_AT, DW_TAG } from "./constants.ts";
 import type { Die } from "./die.ts";
 import type { DwarfFile } from "./dwarf-file.ts";
@@ -8,6 +9,15 @@ import type { Unit } from "./unit.ts";
 export type TypeKind = "struct" | "union" | "enum" | "typedef";
 
 type Offsets = number | number[];
+
+/** The outermost names of one unit, with the offsets of their entries. */
+interface UnitNames {
+	readonly variables: Map<string, number>;
+	readonly types: Map<string, number>;
+}
+
+/** How many units' names are held: those of the frames that are looked at. */
+const heldUnits = 32;
 
 const nestingLimit = 32;
 
@@ -24,6 +34,7 @@ export class NameIndex {
 	/** The first declaration of each variable: those that a linker script defines have no more. */
 	readonly #declarations = new Map<string, number>();
 	readonly #types = new Map<string, number>();
+	readonly #units = new LeastRecentlyUsed<number, UnitNames>(heldUnits);
 	readonly #enumerations: number[] = [];
 	/** Offset of the enumeration by the name of its constants. */
 	#enumerators: Map<string, number> | undefined;
@@ -42,6 +53,17 @@ export class NameIndex {
 		return this.#dies(this.#index().#variables.get(name));
 	}
 
+	/** The definition of a variable at the file scope of one unit; does not read the names of the whole file. */
+	variableOfUnit(unit: Unit, name: string): Die | undefined {
+		const offset = this.#unitNames(unit).variables.get(name);
+		return offset === undefined ? undefined : unit.dieAt(offset);
+	}
+
+	/** All definitions of variables at the file scope of one unit, in the order of the source. */
+	variablesOfUnit(unit: Unit): Die[] {
+		return [...this.#unitNames(unit).variables.values()].map((offset) => unit.dieAt(offset));
+	}
+
 	/** A declaration of a variable, for one whose definition has no debug information. */
 	variableDeclaration(name: string): Die | undefined {
 		const offset = this.#index().#declarations.get(name);
@@ -50,11 +72,8 @@ export class NameIndex {
 
 	/** The complete definition of a type. `typedef` stands for base types also. A unit given is searched first. */
 	type(kind: TypeKind, name: string, preferred?: Unit): Die | undefined {
-		if (preferred) {
-			for (const die of preferred.root.children()) {
-				if (typeKind(die.tag) === kind && !die.has(DW_AT.declaration) && die.string(DW_AT.name) === name) return die;
-			}
-		}
+		const own = preferred && this.#unitNames(preferred).types.get(`${kind} ${name}`);
+		if (own !== undefined) return preferred!.dieAt(own);
 		const offset = this.#index().#types.get(`${kind} ${name}`);
 		return offset === undefined ? undefined : this.#die(offset);
 	}
@@ -93,6 +112,24 @@ export class NameIndex {
 			for (const name of map.keys()) if (name.startsWith(prefix)) found.add(name);
 		}
 		return [...found].sort().slice(0, limit);
+	}
+
+	#unitNames(unit: Unit): UnitNames {
+		return this.#units.get(unit.index, () => {
+			const names: UnitNames = { variables: new Map(), types: new Map() };
+			for (const die of unit.root.children()) {
+				if (die.tag === DW_TAG.variable) {
+					if (!die.has(DW_AT.location) && !die.has(DW_AT.const_value)) continue;
+					const name = die.name;
+					if (name !== undefined) names.variables.set(name, die.offset);
+					continue;
+				}
+				const kind = typeKind(die.tag);
+				const name = kind && !die.has(DW_AT.declaration) ? die.string(DW_AT.name) : undefined;
+				if (name !== undefined) names.types.set(`${kind} ${name}`, die.offset);
+			}
+			return names;
+		});
 	}
 
 	#dies(offsets: Offsets | undefined): Die[] {
