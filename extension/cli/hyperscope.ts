@@ -1,9 +1,12 @@
-#!/usr/bin/env node
 // The command line program: the same machine without an editor.
 
+import { createHash } from "node:crypto";
+import { useHostHash } from "../../emulator/machine/hash.ts";
 import { MachineError } from "../../emulator/machine/virtual-machine.ts";
 import { parseRunArguments, USAGE } from "./arguments.ts";
 import { runMachine } from "./run.ts";
+
+useHostHash((bytes) => createHash("sha256").update(bytes).digest("hex"));
 
 async function main(words: readonly string[]): Promise<number> {
 	const [command, ...rest] = words;
