@@ -29,11 +29,14 @@ export class WatchedSession {
 	}
 }
 
-interface ProtocolMessage {
+interface ProtocolEvent {
 	readonly type: string;
 	readonly event?: string;
-	readonly body?: { readonly threadId?: number; readonly state?: "running" | "stopped" | "ended" };
+	readonly body?: unknown;
 }
+
+/** A step is over sooner than this: its views go from one stop to the next without going blank between. Milliseconds. */
+const runningDelay = 200;
 
 export class SessionWatcher implements vscode.DebugAdapterTrackerFactory, vscode.Disposable {
 	readonly #sessions = new Map<string, WatchedSession>();
@@ -43,6 +46,7 @@ export class SessionWatcher implements vscode.DebugAdapterTrackerFactory, vscode
 	readonly #disposables: vscode.Disposable[] = [];
 	#revision = 0;
 	#announced: string | undefined;
+	#running: ReturnType<typeof setTimeout> | undefined;
 
 	/** Another session, thread or phase, or the same with other content: what a view shows is stale. */
 	readonly onDidChange = this.#changed.event;
@@ -54,12 +58,12 @@ export class SessionWatcher implements vscode.DebugAdapterTrackerFactory, vscode
 			vscode.debug.registerDebugAdapterTrackerFactory(debugType, this),
 			vscode.debug.onDidChangeActiveDebugSession(() => this.#touch()),
 			vscode.debug.onDidTerminateDebugSession((session) => this.#end(session)),
-			vscode.debug.onDidReceiveDebugSessionCustomEvent((event) => this.#customEvent(event)),
 			vscode.debug.onDidChangeActiveStackItem((item) => this.#select(item)),
 		);
 	}
 
 	dispose(): void {
+		clearTimeout(this.#running);
 		for (const disposable of this.#disposables) disposable.dispose();
 	}
 
@@ -86,7 +90,8 @@ export class SessionWatcher implements vscode.DebugAdapterTrackerFactory, vscode
 		this.#sessions.set(session.id, watched);
 		this.#touch();
 		return {
-			onDidSendMessage: (message: ProtocolMessage) => {
+			// All events are taken here, the custom ones too: this is the only place where they come in order.
+			onDidSendMessage: (message: ProtocolEvent) => {
 				if (message.type === "event") this.#protocolEvent(watched, message);
 			},
 			onWillStopSession: () => this.#end(session),
@@ -98,19 +103,31 @@ export class SessionWatcher implements vscode.DebugAdapterTrackerFactory, vscode
 		this.#touch();
 	}
 
-	#protocolEvent(watched: WatchedSession, message: ProtocolMessage): void {
-		switch (message.event) {
+	#protocolEvent(watched: WatchedSession, { event, body }: ProtocolEvent): void {
+		switch (event) {
 			case "stopped":
 				watched.phase = "stopped";
-				watched.threadId = message.body?.threadId ?? watched.threadId ?? 1;
+				watched.threadId = (body as { threadId?: number }).threadId ?? watched.threadId ?? 1;
 				void this.#readMachine(watched);
 				break;
 			case "continued":
-				watched.phase = "running";
-				break;
+				this.#enter(watched, "running");
+				return;
 			case "terminated":
-				watched.phase = "ended";
-				break;
+				this.#enter(watched, "ended");
+				return;
+			case "hyperscope/state": {
+				const { state } = body as CustomEvents["hyperscope/state"];
+				// "stopped" is taken from DAP's own event, which names the thread.
+				if (state !== "stopped") this.#enter(watched, state);
+				return;
+			}
+			case "hyperscope/serialOutput": {
+				const { data } = body as CustomEvents["hyperscope/serialOutput"];
+				const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+				this.#serialOutput.fire({ session: watched, bytes });
+				return;
+			}
 			case "memory":
 			case "invalidated":
 				break;
@@ -120,20 +137,12 @@ export class SessionWatcher implements vscode.DebugAdapterTrackerFactory, vscode
 		this.#touch();
 	}
 
-	#customEvent({ session, event, body }: vscode.DebugSessionCustomEvent): void {
-		const watched = this.#sessions.get(session.id);
-		if (!watched) return;
-		if (event === "hyperscope/serialOutput") {
-			const { data } = body as CustomEvents["hyperscope/serialOutput"];
-			const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-			this.#serialOutput.fire({ session: watched, bytes });
-		} else if (event === "hyperscope/state") {
-			const { state } = body as CustomEvents["hyperscope/state"];
-			// "stopped" is taken from DAP's own event, which names the thread.
-			if (state === "stopped" || watched.phase === state) return;
-			watched.phase = state;
-			this.#touch();
-		}
+	#enter(watched: WatchedSession, phase: "running" | "ended"): void {
+		if (watched.phase === phase) return;
+		const wasStopped = watched.phase === "stopped";
+		watched.phase = phase;
+		if (phase === "running" && wasStopped) this.#running ??= setTimeout(() => this.#touch(), runningDelay);
+		else this.#touch();
 	}
 
 	#select(item: vscode.DebugThread | vscode.DebugStackFrame | undefined): void {
@@ -162,6 +171,8 @@ export class SessionWatcher implements vscode.DebugAdapterTrackerFactory, vscode
 	}
 
 	#touch(): void {
+		clearTimeout(this.#running);
+		this.#running = undefined;
 		this.#revision++;
 		const phase = this.current?.phase ?? "none";
 		const cache = this.current?.machine?.hasTranslationCache ?? false;

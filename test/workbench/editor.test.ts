@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import type { Browser } from "playwright-core";
+import type { Browser, Frame } from "playwright-core";
 import { installWorkbench } from "../../extension/start/install-workbench.ts";
 import { type ServedWorkbench, serveWorkbench } from "../../extension/start/serve-workbench.ts";
 import { findChromium, launchChromium } from "./chromium.ts";
@@ -78,18 +78,7 @@ describe("the editor", { skip }, () => {
 
 	test("a wrong launch configuration gets one clear sentence", async () => {
 		const folder = workspace();
-		mkdirSync(join(folder, ".vscode"));
-		const configuration = {
-			type: "hyperscope",
-			request: "launch",
-			name: "wrong",
-			program: `${folder}/none.elf`,
-			memory: "64M",
-		};
-		writeFileSync(
-			join(folder, ".vscode/launch.json"),
-			JSON.stringify({ version: "0.2.0", configurations: [configuration] }),
-		);
+		launchConfiguration(folder, { program: `${folder}/none.elf`, memory: "64M" });
 		await scenario("wrong-configuration", folder, undefined, async (page) => {
 			await page.command("Debug: Start Debugging");
 			const sentence = await page.notification(/There is no file/);
@@ -127,4 +116,98 @@ describe("the editor", { skip }, () => {
 			await page.screenshot("welcome");
 		});
 	});
+
+	test("a breakpoint in the kernel holds; variables, registers, steps, disassembly and page tables are there", async () => {
+		const folder = workspace("kernel32");
+		launchConfiguration(folder, { program: join(folder, "kernel32.elf"), vmm: "none" });
+		await scenario("kernel32", folder, "directory-tree.c", async (page) => {
+			await runToBreakpoint(page);
+			await page.row("Call Stack", /^directory_tree_demonstrate/);
+			await page.expandRow("Variables", /^Locals|^Arguments/);
+			await page.row("Variables", /^depth = 0/);
+			await page.screenshot("stopped");
+
+			await page.expandPane("Guest Registers");
+			await page.row("Guest Registers", /^eax\s*0x[0-9a-f]{8}$/);
+			await page.page.keyboard.press("F10");
+			// Depth 0 is not greater than the deepest so far: line 79 is passed over.
+			await page.row("Call Stack", /^add_up.*80:/);
+			await page.until(
+				async () => (await page.pane("Guest Registers").locator("[aria-label*=', changed']").count()) > 0,
+				"a changed register that is marked",
+			);
+
+			await readPageTables(page);
+			await readDisassembly(page);
+			await page.page.keyboard.press("Shift+F5");
+			await page.page.locator(".debug-toolbar").waitFor({ state: "hidden", timeout: 10_000 });
+		});
+	});
 });
+
+/** Writes the one launch configuration of a workspace. */
+function launchConfiguration(folder: string, words: Readonly<Record<string, unknown>>): void {
+	mkdirSync(join(folder, ".vscode"), { recursive: true });
+	const configurations = [{ type: "hyperscope", request: "launch", name: "test", ...words }];
+	writeFileSync(join(folder, ".vscode/launch.json"), JSON.stringify({ version: "0.2.0", configurations }));
+}
+
+/** A breakpoint in the gutter of `add_up`, F5, and the stop there. */
+async function runToBreakpoint(page: WorkbenchPage): Promise<void> {
+	await page.fileIsOpen("directory-tree.c", "C");
+	await page.page.locator(".monaco-editor .view-lines").first().click();
+	await page.page.keyboard.press("Control+G");
+	await page.answer(":78");
+	await page.setBreakpoint(78);
+	await page.page.keyboard.press("F5");
+	await page.stopped();
+	await page.row("Call Stack", /^add_up/);
+}
+
+/** The page-table view: the walk of an address that is typed, the mappings with a filter, a click on a row. */
+async function readPageTables(page: WorkbenchPage): Promise<void> {
+	await page.command("Hyperscope: Show Page Tables");
+	const view = await page.webview(
+		() => document.querySelector(".walk .result") !== null,
+		"a walk in the page-table view",
+	);
+	assert.match(await text(view, ".walked"), /add_up/, "without an address the instruction pointer is walked");
+	await view.locator("input[aria-label='Address to walk']").fill("0x5000");
+	await view.locator("input[aria-label='Address to walk']").press("Enter");
+	await page.until(
+		async () => /The walk fails here/.test(await text(view, ".walk[data-table=guest]")),
+		"the failing level",
+	);
+	await page.until(async () => /[1-9]\d* mappings/.test(await text(view, ".mappings")), "mappings");
+	const all = Number((await text(view, ".mappings .bar [role=status]")).split(" ")[0]);
+	await view.locator("button.toggle", { hasText: "Large" }).click();
+	const large = await page.until(async () => {
+		const shown = Number.parseInt(await text(view, ".mappings .bar [role=status]"), 10);
+		return shown < all ? shown + 1 : 0;
+	}, "fewer mappings with the filter");
+	assert.ok(large - 1 >= 1, "the pool is one large page");
+	await view.locator(".list-row").first().click();
+	const start = (await text(view, ".list-row .column-range")).split(" ")[0]!;
+	await page.until(
+		async () => (await text(view, ".walked")).includes(start),
+		"the walk of the mapping that was clicked",
+	);
+	await page.screenshot("page-tables");
+}
+
+async function readDisassembly(page: WorkbenchPage): Promise<void> {
+	await page.contextMenu(
+		page.pane("Call Stack").locator(".monaco-list-row", { hasText: "add_up" }).first(),
+		"Open Disassembly View",
+	);
+	const rows = page.page.locator(".editor-instance .monaco-table .monaco-list-row");
+	await page.until(
+		async () => (await rows.allTextContents()).some((row) => /c0105a/i.test(row)),
+		"disassembled code of add_up",
+	);
+	await page.screenshot("disassembly");
+}
+
+async function text(view: Frame, selector: string): Promise<string> {
+	return (await view.locator(selector).first().textContent()) ?? "";
+}
