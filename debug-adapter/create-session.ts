@@ -151,7 +151,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		gotoRequests(debuggee, program, frames),
 		threadRequests(debuggee),
 		stackRequests(debuggee, program, frames),
-		variableRequests(debuggee, frames, variables, history, evaluator),
+		variableRequests(debuggee, frames, variables, evaluator),
 		evaluateRequests({ debuggee, program, evaluator, memory }, frames, variables),
 		disassemblyRequests(debuggee, memory, program),
 		memoryRequests(debuggee, memory),

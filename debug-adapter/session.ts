@@ -56,6 +56,11 @@ export class MessageSession extends ProtocolServer {
 		}
 	}
 
+	/** The requests that are understood. */
+	commands(): string[] {
+		return [...this.handlers.keys()];
+	}
+
 	readonly emitEvent: Emit = (event, body) => {
 		const message: DebugProtocol.Event = new Event(event, body);
 		this.sendEvent(message);

@@ -38,6 +38,7 @@ export function describeBreakpoint(breakpoint: Breakpoint): DebugProtocol.Breakp
 		...(placement.message === undefined ? {} : { message: placement.message }),
 		...(breakpoint.source ? { source: breakpoint.source } : {}),
 		...("line" in placement && placement.line !== undefined ? { line: placement.line } : {}),
-		...(first ? { instructionReference: `0x${first.value.toString(16)}` } : { reason: "pending" as const }),
+		...(first ? {} : { reason: "pending" as const }),
+		...(first?.space === "lin" ? { instructionReference: `0x${first.value.toString(16)}` } : {}),
 	};
 }

@@ -41,7 +41,7 @@ export function evaluateRequests(services: CommandServices, frames: FrameStore, 
 			const before = text.slice(0, Math.max(0, column - 1));
 			const word = /\$?[A-Za-z_]\w*$/.exec(before)?.[0] ?? "";
 			const start = before.length - word.length;
-			const targets: { label: string; type: "function" | "variable" | "keyword"; detail?: string }[] = [];
+			const targets: { label: string; type: "text" | "variable" | "keyword"; detail?: string }[] = [];
 			if (start === 0)
 				for (const command of commandWords())
 					if (command.startsWith(before)) targets.push({ label: command, type: "keyword" });
@@ -57,7 +57,7 @@ export function evaluateRequests(services: CommandServices, frames: FrameStore, 
 						if (local.name.startsWith(name) && !local.isShadowed)
 							targets.push({ label: local.name, type: "variable", detail: local.kind });
 					for (const symbol of program.ask((table) => table.namesWithPrefix(name, MOST_COMPLETIONS), []))
-						targets.push({ label: symbol, type: "function" });
+						targets.push({ label: symbol, type: "text" });
 				}
 			}
 			return {

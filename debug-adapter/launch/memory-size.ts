@@ -2,6 +2,9 @@ import { RequestError } from "../request-error.ts";
 
 const factors: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2, G: 1024 ** 3 };
 
+/** The host's memory is one WebAssembly memory, of which the machine needs a part for itself. */
+const LARGEST = 3 * 1024 ** 3;
+
 /** Bytes of a memory size: a number, or a text such as "256M". @throws {RequestError} */
 export function parseMemorySize(value: string | number): number {
 	const match = /^\s*(\d{1,15})\s*([KMG]?)(?:i?B)?\s*$/i.exec(String(value));
@@ -10,5 +13,7 @@ export function parseMemorySize(value: string | number): number {
 		throw new RequestError(
 			`launch: "memory" ${JSON.stringify(value)} is no memory size: write bytes in whole pages, or a number with K, M or G such as "256M".`,
 		);
+	if (bytes > LARGEST)
+		throw new RequestError(`launch: "memory" ${JSON.stringify(value)} is too much: a machine has 3G at most.`);
 	return bytes;
 }

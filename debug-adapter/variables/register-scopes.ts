@@ -3,7 +3,6 @@ import type { Processor, RegisterGroup, RegisterValue } from "../../emulator/mac
 import { hex, paddedHex } from "../addresses.ts";
 import { RequestError } from "../request-error.ts";
 import { fieldValue, type RegisterField, registerFields, withField } from "./register-fields.ts";
-import type { RegisterHistory } from "./register-history.ts";
 import type { VariableContainer, VariableStore } from "./variable-store.ts";
 
 export const registerGroups: readonly { readonly id: RegisterGroup; readonly title: string }[] = [
@@ -21,11 +20,10 @@ export const registerGroups: readonly { readonly id: RegisterGroup; readonly tit
 /** Evaluates what the person typed to a number. @throws with one sentence. */
 export type ParseNumber = (text: string) => bigint;
 
-/** "0x00000246  ZF PF IF" */
-function registerText(register: RegisterValue, isChanged: boolean): string {
+/** "0x00000246  ZF PF IF"; the editor itself marks what changed. */
+function registerText(register: RegisterValue): string {
 	const number = paddedHex(register.value, register.width);
-	const meaning = register.meaning ? `  ${register.meaning}` : "";
-	return `${number}${meaning}${isChanged ? "  (changed)" : ""}`;
+	return register.meaning ? `${number}  ${register.meaning}` : number;
 }
 
 const noMemory = (name: string): never => {
@@ -40,7 +38,6 @@ export class RegisterGroupScope implements VariableContainer {
 		private readonly processor: Processor,
 		private readonly group: RegisterGroup,
 		private readonly store: VariableStore,
-		private readonly history: RegisterHistory,
 		private readonly parse: ParseNumber,
 	) {}
 
@@ -64,7 +61,6 @@ export class RegisterGroupScope implements VariableContainer {
 
 	private variable(register: RegisterValue): DebugProtocol.Variable {
 		const { name, value, width } = register;
-		const isChanged = this.history.hasChanged(this.processor, name, value);
 		const fields = registerFields(name);
 		const reference =
 			fields.length > 0
@@ -75,7 +71,7 @@ export class RegisterGroupScope implements VariableContainer {
 		const isAddress = this.group === "general" || name === "cr3" || name === "cr2";
 		return {
 			name,
-			value: registerText(register, isChanged),
+			value: registerText(register),
 			type: `${width}-bit register`,
 			evaluateName: `$${name}`,
 			variablesReference: reference,

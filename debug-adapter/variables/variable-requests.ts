@@ -7,7 +7,6 @@ import type { RequestHandlers } from "../session.ts";
 import type { Frame } from "../stack/frame.ts";
 import type { FrameStore } from "../stack/frame-store.ts";
 import { setValue } from "../symbols/index.ts";
-import type { RegisterHistory } from "./register-history.ts";
 import { RegisterGroupScope, registerGroups } from "./register-scopes.ts";
 import { describeResult, LocalsScope, type ValueServices } from "./value-variables.ts";
 import type { VariableContainer, VariableStore } from "./variable-store.ts";
@@ -46,7 +45,6 @@ export function variableRequests(
 	debuggee: Debuggee,
 	frames: FrameStore,
 	store: VariableStore,
-	history: RegisterHistory,
 	evaluator: Evaluator,
 ): RequestHandlers {
 	const services: ValueServices = { evaluator, store };
@@ -89,7 +87,7 @@ export function variableRequests(
 			scopes.push({
 				name: title,
 				presentationHint: "registers",
-				variablesReference: store.add(new RegisterGroupScope(processor, id, store, history, parse)),
+				variablesReference: store.add(new RegisterGroupScope(processor, id, store, parse)),
 				expensive: id !== "general",
 			});
 		}

@@ -1,11 +1,12 @@
 // A DAP client in this process: drives a session through its messages and writes the conversation down.
 import type { DebugProtocol } from "@vscode/debugprotocol";
-import { createSession, type HyperscopeSession } from "../../debug-adapter/create-session.ts";
-import { nodeHostServices } from "../../debug-adapter/host-services.ts";
-import type { CreateMachine } from "../../debug-adapter/launch/launch-requests.ts";
 import { createMachine } from "../../emulator/vmm/create-machine.ts";
+import { createSession, type HyperscopeSession } from "../create-session.ts";
+import { type HostServices, nodeHostServices } from "../host-services.ts";
+import type { CreateMachine } from "../launch/launch-requests.ts";
 
 export interface ClientOptions {
+	readonly host?: HostServices;
 	readonly createMachine?: CreateMachine;
 	/** Texts that depend on where the test runs, and what stands for them in the conversation. */
 	readonly scrub?: readonly (readonly [string, string])[];
@@ -28,7 +29,7 @@ export class DapClient {
 	constructor(options: ClientOptions = {}) {
 		this.scrub = options.scrub ?? [];
 		this.session = createSession({
-			host: nodeHostServices,
+			host: options.host ?? nodeHostServices,
 			createMachine: options.createMachine ?? createMachine,
 		});
 		this.session.onDidSendMessage((message) => {
@@ -40,20 +41,40 @@ export class DapClient {
 	}
 
 	private write(line: string): void {
+		for (const [category, output] of this.output)
+			this.transcript.push(`<- output ${category} ${JSON.stringify(output)}`);
+		this.output.clear();
 		let text = line;
 		for (const [from, to] of this.scrub) text = text.replaceAll(from, to);
 		this.transcript.push(text);
 	}
 
+	/** Output that came since the last other message: how it is cut into events depends on the host's clock. */
+	private output = new Map<string, string>();
+
+	private gather(event: string, body: { category?: string; output?: string }): boolean {
+		if (event === "hyperscope/serialOutput") return true;
+		if (event !== "output") return false;
+		const category = body.category ?? "console";
+		this.output.set(category, (this.output.get(category) ?? "") + (body.output ?? ""));
+		return true;
+	}
+
 	private record(message: Message): void {
 		if (message.type === "event") {
 			const { event, body } = message as DebugProtocol.Event;
+			if (this.gather(event, body)) return;
 			this.write(`<- event ${event}${body === undefined ? "" : ` ${show(body)}`}`);
 			return;
 		}
 		const { command, success, message: sentence, body } = message as DebugProtocol.Response;
 		if (!success) this.write(`<- ${command} refused: ${sentence}`);
 		else this.write(`<- ${command}${body === undefined ? "" : ` ${show(body)}`}`);
+	}
+
+	/** The conversation as one text. */
+	text(): string {
+		return this.transcript.join("\n");
 	}
 
 	/** A line of explanation in the conversation. */
@@ -108,7 +129,8 @@ export class DapClient {
 	// biome-ignore lint/suspicious/noExplicitAny: the shapes are those of the protocol, and a test looks at them.
 	async ask(command: string, args?: unknown): Promise<any> {
 		const response = await this.request(command, args);
-		if (!response.success) throw new Error(`${command} was refused: ${response.message}`);
+		if (!response.success)
+			throw new Error(`${command} was refused: ${response.message}\n${this.transcript.slice(-20).join("\n")}`);
 		return response.body;
 	}
 
