@@ -61,9 +61,13 @@ export class MessageSession extends ProtocolServer {
 		return [...this.handlers.keys()];
 	}
 
+	/** While a request is handled: what it reports, to be sent behind its response. */
+	private deferred: DebugProtocol.Event[] | undefined;
+
 	readonly emitEvent: Emit = (event, body) => {
 		const message: DebugProtocol.Event = new Event(event, body);
-		this.sendEvent(message);
+		if (this.deferred) this.deferred.push(message);
+		else this.sendEvent(message);
 	};
 
 	/** A message that cannot be answered (not an object, no command): said to the person, and the session goes on. */
@@ -122,16 +126,26 @@ export class MessageSession extends ProtocolServer {
 	private answer(request: DebugProtocol.Request): Promise<void> | undefined {
 		const response = new Response(request);
 		const later: (() => void)[] = [];
+		const release = () => {
+			const events = this.deferred ?? [];
+			this.deferred = undefined;
+			for (const event of events) this.sendEvent(event);
+		};
 		const succeed = (body: unknown) => {
 			if (body !== undefined) (response as { body?: unknown }).body = body;
 			this.sendResponse(response);
+			release();
 			for (const action of later) action();
 		};
-		const fail = (error: unknown) => this.refuse(response, sentenceOf(error));
+		const fail = (error: unknown) => {
+			this.refuse(response, sentenceOf(error));
+			release();
+		};
 		const finish = () => {
 			this.open.delete(request.seq);
 			this.cancelled.delete(request.seq);
 		};
+		this.deferred = [];
 		try {
 			if (this.cancelled.has(request.seq)) throw new RequestError("cancelled");
 			const handler = this.handlers.get(request.command);
@@ -140,7 +154,11 @@ export class MessageSession extends ProtocolServer {
 				afterResponse: (action) => later.push(action),
 				isCancelled: () => this.cancelled.has(request.seq),
 			});
-			if (result instanceof Promise) return result.then(succeed).catch(fail).finally(finish);
+			if (result instanceof Promise) {
+				// What goes on meanwhile is not this request's.
+				release();
+				return result.then(succeed).catch(fail).finally(finish);
+			}
 			succeed(result);
 		} catch (error) {
 			fail(error);
