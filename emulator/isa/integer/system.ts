@@ -66,7 +66,7 @@ export function defineSystem(table: InstructionTable): void {
 	}
 	table.define(/^Lar_/, (o) => o.helper("lar", o.size(0)));
 	table.define(/^Lsl_/, (o) => o.helper("lsl", o.size(0)));
-	table.define(/^Arpl_rm16/, (o) => o.helper("arpl", 2));
+	table.define(/^Arpl_/, (o) => o.helper("arpl", 2));
 	helper(/^Invlpg_m$/, "invlpg", ends);
 	helper(/^Invd$/, "invd");
 	helper(/^Wbinvd$/, "wbinvd");
