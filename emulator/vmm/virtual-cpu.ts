@@ -31,8 +31,7 @@ export class VirtualCpu implements PagingControls {
 	readonly gdtr: TableRegister = { base: 0, limit: 0 };
 	readonly idtr: TableRegister = { base: 0, limit: 0 };
 	readonly cs: VirtualSegment = { selector: 0, access: 0, base: 0, limit: 0 };
-	/** Selector of SS; its hidden part is the host's. */
-	ss = 0;
+	readonly ss: VirtualSegment = { selector: 0, access: 0, base: 0, limit: 0 };
 	/** Valid while translated code runs or the VMM does: then the host's %gs is the VMM's. */
 	readonly gs: VirtualSegment = { selector: 0, access: UNUSABLE, base: 0, limit: 0 };
 	readonly ldtr: VirtualSegment = { selector: 0, access: UNUSABLE, base: 0, limit: 0 };
@@ -93,7 +92,7 @@ export class VirtualCpu implements PagingControls {
 	/** Stores the selectors that translated code reads from the vCPU block. */
 	publishSelectors(): void {
 		this.block.write32(VcpuBlock.guestCs, this.cs.selector);
-		this.block.write32(VcpuBlock.guestSs, this.ss);
+		this.block.write32(VcpuBlock.guestSs, this.ss.selector);
 		this.block.write32(VcpuBlock.guestGs, this.gs.selector);
 		this.block.write32(VcpuBlock.guestLdtr, this.ldtr.selector);
 		this.block.write32(VcpuBlock.guestTr, this.tr.selector);

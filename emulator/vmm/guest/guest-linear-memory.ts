@@ -46,8 +46,9 @@ export class GuestLinearMemory {
 			return;
 		}
 		const host = this.shadow.lookup(linear, access);
-		if (host >= 0) this.memory.host.write(host, size, size === 4 ? value >>> 0 : value);
-		else this.memory.write(this.translate(linear, access), size, size === 4 ? value >>> 0 : value);
+		const unsigned = size === 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
+		if (host >= 0) this.memory.host.write(host, size, unsigned);
+		else this.memory.write(this.translate(linear, access), size, unsigned);
 	}
 
 	/** Makes sure that a write of a range would not fault. @throws {GuestFault} #PF */
