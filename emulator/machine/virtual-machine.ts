@@ -180,7 +180,11 @@ export interface FragmentLine {
 export interface FragmentExit {
 	readonly kind: "taken" | "fallthrough" | "indirect";
 	readonly guestTarget: bigint | undefined;
-	readonly state: "continuation" | "chained" | "elided" | "lookup";
+	/**
+	 * continuation: not taken yet. chained: replaced by a jump to a fragment that was there already. linked: replaced by a jump
+	 * to the fragment that was made for it. elided: falls through into it. lookup: the target is found at run time.
+	 */
+	readonly state: "continuation" | "chained" | "linked" | "elided" | "lookup";
 	/** Id of the fragment that it is chained to or falls through into. */
 	readonly fragment?: number;
 }

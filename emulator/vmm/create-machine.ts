@@ -2,6 +2,7 @@
 
 import { NativeMachine } from "../machine/native-machine.ts";
 import { type MachineConfiguration, MachineError, type VirtualMachine } from "../machine/virtual-machine.ts";
+import { BinaryTranslationMachine } from "./binary-translation-machine.ts";
 
 /** @throws {MachineError} with one sentence when the configuration cannot be run. */
 export function createMachine(configuration: MachineConfiguration): VirtualMachine {
@@ -11,7 +12,11 @@ export function createMachine(configuration: MachineConfiguration): VirtualMachi
 	switch (configuration.vmm) {
 		case "none":
 			return new NativeMachine(configuration);
+		case "bt":
+			if (configuration.mmu !== undefined && configuration.mmu !== "shadow")
+				throw new MachineError('Under "bt" the tables are shadowed: leave "mmu" out or choose "shadow".');
+			return new BinaryTranslationMachine(configuration);
 		default:
-			throw new MachineError(`The technique "${configuration.vmm}" is not in this version: choose "none".`);
+			throw new MachineError(`The technique "${configuration.vmm}" is not in this version: choose "none" or "bt".`);
 	}
 }

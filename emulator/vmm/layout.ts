@@ -68,6 +68,9 @@ export const INTERRUPTS_OFF = -0x200;
 
 /** Host selectors of the VMM's own descriptors, at the end of the host's GDT. */
 export const HostSelector = {
+	/** Cached descriptors: SS of translated code (RPL 1); SS and GS of user code whose own descriptors are no longer those that it loaded (RPL 3). */
+	cachedStack: 0xffb1,
+	cachedGs: 0xffbb,
 	/** Data, base VMM_BASE: %gs in translated code (RPL 1). */
 	vmmData: 0xffc1,
 	/** Code of the translation cache, flat (RPL 1). */
@@ -80,7 +83,9 @@ export const HostSelector = {
 } as const;
 
 /** First byte of the host's GDT that guest descriptors are not shadowed into. */
-export const FIRST_VMM_DESCRIPTOR = HostSelector.vmmData & ~7;
+export const FIRST_VMM_DESCRIPTOR = HostSelector.cachedStack & ~7;
 
-/** Vectors of the host that translated code raises with INT. */
-export const HostVector = { callout: 0xf0, continuation: 0xf1, interruptRequest: 0xf2 } as const;
+/** Vectors of the host: two that translated code raises with INT, and the first of the host's interrupt controllers. */
+export const HostVector = { callout: 0xf0, continuation: 0xf1, interrupts: 0xe0 } as const;
+/** The host's interrupt line by which the guest's devices call the VMM while guest code runs. */
+export const VMM_INTERRUPT_LINE = 5;

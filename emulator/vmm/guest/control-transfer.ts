@@ -58,6 +58,11 @@ export class ControlTransfer {
 		}
 	}
 
+	/** INT n, INT3, INTO, INT1: EIP is the return address. @throws {GuestFault} of the instruction */
+	enterSoftware(vector: number): void {
+		this.enter({ vector, software: true });
+	}
+
 	private enter({ vector, errorCode, software, external }: Delivery): void {
 		const { guest } = this;
 		const { vcpu, registers, memory } = guest;
@@ -152,14 +157,7 @@ export class ControlTransfer {
 		});
 	}
 
-	private returnTo(
-		eip: number,
-		cs: number,
-		size: 2 | 4,
-		popped: number,
-		release: number,
-		loadFlags: () => void,
-	): void {
+	private returnTo(eip: number, cs: number, size: 2 | 4, popped: number, release: number, loadFlags: () => void): void {
 		const { guest } = this;
 		const { vcpu, registers } = guest;
 		if ((cs & ~3) === 0) throw new GuestFault(Vector.generalProtection, 0);
@@ -260,6 +258,12 @@ export class ControlTransfer {
 
 /** Exceptions of the class "fault", whose saved image has RF set (SDM Vol. 3B §17.3.1.1). */
 function isFaultVector(vector: number): boolean {
-	return vector !== Vector.debug && vector !== 2 && vector !== Vector.breakpoint && vector !== Vector.overflow && vector < 32 && vector !== Vector.doubleFault;
+	return (
+		vector !== Vector.debug &&
+		vector !== 2 &&
+		vector !== Vector.breakpoint &&
+		vector !== Vector.overflow &&
+		vector < 32 &&
+		vector !== Vector.doubleFault
+	);
 }
-

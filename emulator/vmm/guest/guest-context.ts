@@ -3,6 +3,7 @@
 import type { ProcessorState } from "../../cpu/processor-state.ts";
 import { Segment, type SegmentIndex } from "../../isa/state.ts";
 import { MachineError } from "../../machine/virtual-machine.ts";
+import { VMM_BASE } from "../layout.ts";
 import { type DescriptorWords, descriptorBase, descriptorLimit } from "../segments/shadow-descriptor.ts";
 import type { ShadowDescriptorTables } from "../segments/shadow-descriptor-tables.ts";
 import type { ShadowPageTables } from "../shadow/shadow-page-tables.ts";
@@ -99,17 +100,36 @@ export class GuestContext implements SegmentedMemory {
 		const { vcpu, host } = this;
 		if (index === Segment.cs) return vcpu.cs;
 		if (index === Segment.ss) return vcpu.ss;
-		if (index === Segment.gs) return vcpu.gs;
 		if (index === Segment.ldtr) return vcpu.ldtr;
 		if (index === Segment.tr) return vcpu.tr;
-		const selector = host.selector(index);
-		const access = host.access(index);
-		const segment = { selector, access, base: host.baseLow(index) >>> 0, limit: host.limit(index) };
+		const segment =
+			index === Segment.gs
+				? { ...vcpu.gs }
+				: {
+						selector: host.selector(index),
+						access: host.access(index),
+						base: host.baseLow(index) >>> 0,
+						limit: host.limit(index),
+					};
+		const { selector } = segment;
 		const guest = (selector & ~3) === 0 ? undefined : this.descriptors.descriptor(selector);
 		if (guest !== undefined) {
 			segment.limit = descriptorLimit(guest);
 			segment.access = accessOf(guest);
 		}
+		return segment;
+	}
+
+	/** A segment register of the host as the guest would see it, read without any effect. */
+	quietSegment(index: SegmentIndex, host = this.host): VirtualSegment {
+		const segment = {
+			selector: host.selector(index),
+			access: host.access(index),
+			base: host.baseLow(index) >>> 0,
+			limit: host.limit(index),
+		};
+		if (segment.limit === VMM_BASE - 1 && segment.base === 0) segment.limit = 0xffffffff;
+		if ((segment.access & 0x10060) === 0x20) segment.access &= ~0x20;
 		return segment;
 	}
 
@@ -122,13 +142,20 @@ export class GuestContext implements SegmentedMemory {
 		const unusable = (access & 0x10000) !== 0;
 		const forbidden = write ? code || (access & 2) === 0 : code && (access & 2) === 0;
 		const inside =
-			!code && (access & 4) !== 0
-				? offset > limit && last <= (access & 0x4000 ? 0xffffffff : 0xffff)
-				: last <= limit;
+			!code && (access & 4) !== 0 ? offset > limit && last <= (access & 0x4000 ? 0xffffffff : 0xffff) : last <= limit;
 		if (unusable || forbidden || !inside) throw new GuestFault(vector, 0);
 		const linear = (base + offset) >>> 0;
 		if (write) this.memory.probeWrite(linear, size, this.user);
 		return linear;
+	}
+
+	/** EFLAGS as PUSHF stores them: VM and RF are clear (SDM Vol. 2B, PUSHF). */
+	flagsImage(): number {
+		return this.eflags & ~0x30000;
+	}
+
+	selector(index: SegmentIndex): number {
+		return this.segment(index).selector;
 	}
 
 	read(linear: number, size: 1 | 2 | 4): number {

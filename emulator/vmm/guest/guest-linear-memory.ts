@@ -10,6 +10,9 @@ import type { GuestPhysicalMemory } from "./guest-physical-memory.ts";
 const PAGE_FAULT = 14;
 
 export class GuestLinearMemory {
+	/** Accesses that the shadow tables alone could not answer. */
+	slowAccesses = 0;
+
 	constructor(
 		private readonly shadow: ShadowPageTables,
 		private readonly memory: GuestPhysicalMemory,
@@ -17,6 +20,7 @@ export class GuestLinearMemory {
 
 	/** Guest-physical address for an access (Access bits), with every effect of the access on the guest's tables. @throws {GuestFault} #PF */
 	translate(linear: number, access: number): number {
+		this.slowAccesses++;
 		const result: FillResultType = this.shadow.fill(linear, access);
 		const { walk } = this.shadow;
 		if (result === FillResult.fault) throw new GuestFault(PAGE_FAULT, walk.errorCode, linear >>> 0);

@@ -7,6 +7,8 @@ import { ARITHMETIC_FLAGS, add, condition, Flag, group1, group2, logic, subtract
 import type { GuestRegisters } from "./guest-registers.ts";
 
 type Size = 1 | 2 | 4;
+/** "again": a repeated instruction is not done; "jumped": EIP is set. */
+type Outcome = "done" | "again" | "jumped" | "unknown";
 
 /** Memory as the instruction addresses it: through a segment, with every check. */
 export interface SegmentedMemory {
@@ -16,6 +18,10 @@ export interface SegmentedMemory {
 	read(linear: number, size: Size): number;
 	/** @throws {GuestFault} #PF */
 	write(linear: number, size: Size, value: number): void;
+	/** What PUSHF pushes. */
+	flagsImage(): number;
+	/** The guest's selector in a segment register. */
+	selector(segment: SegmentIndex): number;
 }
 
 /** Iterations of a repeated string instruction in one go; the rest comes after the interrupts. */
@@ -38,9 +44,9 @@ export class InstructionEmulator {
 	execute(instruction: InstructionBytes, next: number): boolean {
 		this.i = instruction;
 		const { opcode } = instruction;
-		const result = opcode < 0x100 ? this.oneByte(opcode) : this.twoBytes(opcode);
+		const result = opcode < 0x100 ? this.oneByte(opcode, next) : this.twoBytes(opcode);
 		if (result === "unknown") return false;
-		if (result !== "again") this.registers.eip = next >>> 0;
+		if (result === "done") this.registers.eip = next >>> 0;
 		return true;
 	}
 
@@ -54,13 +60,49 @@ export class InstructionEmulator {
 
 	// Operands.
 
-	private address(size: number, write: boolean): number {
+	/** Offset of the ModRM memory operand in its segment, plus `displaced` bytes, masked to the address size. */
+	private effectiveOffset(displaced = 0): number {
 		const { i, registers } = this;
-		let offset = i.displacement;
+		let offset = i.displacement + displaced;
 		if (i.base >= 0) offset += registers.read32(i.base);
 		if (i.index >= 0) offset += registers.read32(i.index) * 2 ** i.scale;
-		const masked = i.addressSize16 ? offset & 0xffff : Number(BigInt.asUintN(32, BigInt(offset)));
-		return this.memory.linear(i.segment, masked, size, write);
+		// The sum stays below 2^53 in magnitude, so its remainder is exact.
+		const modulus = i.addressSize16 ? 0x10000 : 0x100000000;
+		return ((offset % modulus) + modulus) % modulus;
+	}
+
+	private address(size: number, write: boolean): number {
+		return this.memory.linear(this.i.segment, this.effectiveOffset(), size, write);
+	}
+
+	/** Makes `instruction` the one whose operands the methods below speak of. */
+	begin(instruction: InstructionBytes): void {
+		this.i = instruction;
+	}
+
+	/** Offset of the memory operand. */
+	operandOffset(): number {
+		return this.effectiveOffset();
+	}
+
+	/** Linear address of the memory operand, checked for an access of `size` bytes. @throws {GuestFault} */
+	operandAddress(size: number, write: boolean): number {
+		return this.address(size, write);
+	}
+
+	/** @throws {GuestFault} */
+	readOperand(size: Size): number {
+		return this.readRm(size);
+	}
+
+	/** @throws {GuestFault} */
+	writeOperand(size: Size, value: number): void {
+		this.writeRm(size, value);
+	}
+
+	/** @throws {GuestFault} */
+	pushValue(value: number): void {
+		this.push(value);
 	}
 
 	/** Reads the ModRM operand, changes it, writes it. `change` gives the new value, or undefined for none. */
@@ -95,7 +137,7 @@ export class InstructionEmulator {
 		return this.registers.eflags & CF;
 	}
 
-	private oneByte(opcode: number): "done" | "again" | "unknown" {
+	private oneByte(opcode: number, next: number): Outcome {
 		const { i, registers } = this;
 		if (opcode < 0x40 && (opcode & 7) < 4) return this.arithmetic(opcode);
 		switch (opcode) {
@@ -183,7 +225,7 @@ export class InstructionEmulator {
 				return this.group3(this.size(opcode));
 			case 0xfe:
 			case 0xff:
-				return this.group5(opcode);
+				return this.group5(opcode, next);
 			default:
 				if (opcode >= 0x50 && opcode <= 0x57) {
 					this.push(registers.read(opcode & 7, this.wide));
@@ -193,6 +235,21 @@ export class InstructionEmulator {
 					registers.write(opcode & 7, this.wide, this.pop());
 					return "done";
 				}
+				if (opcode === 0xe8 && !i.operandSize16) {
+					this.push(next);
+					registers.eip = (next + i.immediate(4)) >>> 0;
+					return "jumped";
+				}
+				if (opcode === 0x60) return this.pushAll();
+				if (opcode === 0x9c) {
+					this.push(this.memory.flagsImage());
+					return "done";
+				}
+				if (opcode < 0x20 && (opcode & 7) === 6) {
+					this.push(this.memory.selector((opcode >> 3) as SegmentIndex));
+					return "done";
+				}
+				if (opcode === 0xc8 && (i.immediate(1, 2) & 0x1f) === 0) return this.enter();
 				if (opcode === 0x68 || opcode === 0x6a) {
 					this.push(i.immediate(opcode === 0x6a ? 1 : this.wide));
 					return "done";
@@ -273,7 +330,7 @@ export class InstructionEmulator {
 	}
 
 	/** FE, FF: INC DEC CALL JMP PUSH; CALL and JMP set EIP by themselves. */
-	private group5(opcode: number): "done" | "unknown" {
+	private group5(opcode: number, next: number): Outcome {
 		const { i } = this;
 		const size = this.size(opcode);
 		if (i.reg < 2) {
@@ -290,10 +347,16 @@ export class InstructionEmulator {
 			this.push(this.readRm(this.wide));
 			return "done";
 		}
+		if (opcode === 0xff && (i.reg === 2 || i.reg === 4) && !i.operandSize16) {
+			const target = this.readRm(4);
+			if (i.reg === 2) this.push(next);
+			this.registers.eip = target;
+			return "jumped";
+		}
 		return "unknown";
 	}
 
-	private twoBytes(opcode: number): "done" | "again" | "unknown" {
+	private twoBytes(opcode: number): Outcome {
 		const { i, registers } = this;
 		const { wide } = this;
 		if (opcode >= 0x0f40 && opcode <= 0x0f4f) {
@@ -306,6 +369,10 @@ export class InstructionEmulator {
 			return "done";
 		}
 		switch (opcode) {
+			case 0x0fa0:
+			case 0x0fa8:
+				this.push(this.memory.selector(opcode === 0x0fa0 ? Segment.fs : Segment.gs));
+				return "done";
 			case 0x0fa3:
 			case 0x0fab:
 			case 0x0fb3:
@@ -355,10 +422,10 @@ export class InstructionEmulator {
 	}
 
 	/** BT, BTS, BTR, BTC. A register offset may reach beyond the operand (SDM Vol. 2A, BT). */
-	private bit(operation: number, offset: number, reach: boolean): "done" {
-		const { i, registers, memory, wide } = this;
+	private bit(operation: number, bitOffset: number, reach: boolean): "done" {
+		const { i, memory, wide } = this;
 		const bits = wide * 8;
-		const index = offset & (bits - 1);
+		const index = bitOffset & (bits - 1);
 		let carry = 0;
 		const apply = (old: number): number | undefined => {
 			carry = (old >>> index) & 1;
@@ -371,13 +438,9 @@ export class InstructionEmulator {
 			this.setFlags(carry, CF);
 			return "done";
 		}
-		const signed = wide === 2 ? (offset << 16) >> 16 : offset | 0;
-		const displaced = Math.floor(signed / bits) * wide;
-		let at = displaced + i.displacement;
-		if (i.base >= 0) at += registers.read32(i.base);
-		if (i.index >= 0) at += registers.read32(i.index) * 2 ** i.scale;
-		const masked = i.addressSize16 ? at & 0xffff : Number(BigInt.asUintN(32, BigInt(at)));
-		const linear = memory.linear(i.segment, masked, wide, operation !== 0);
+		const signed = wide === 2 ? (bitOffset << 16) >> 16 : bitOffset | 0;
+		const offset = this.effectiveOffset(Math.floor(signed / bits) * wide);
+		const linear = memory.linear(i.segment, offset, wide, operation !== 0);
 		const value = apply(memory.read(linear, wide));
 		if (value !== undefined) memory.write(linear, wide, value);
 		this.setFlags(carry, CF);
@@ -421,6 +484,27 @@ export class InstructionEmulator {
 		const esp = (registers.esp - wide) >>> 0;
 		memory.write(memory.linear(Segment.ss, esp, wide, true), wide, value);
 		registers.esp = esp;
+	}
+
+	/** PUSHA: all or nothing. */
+	private pushAll(): "done" {
+		const { registers, memory, wide } = this;
+		const { esp } = registers;
+		const bottom = (esp - 8 * wide) >>> 0;
+		const at = memory.linear(Segment.ss, bottom, 8 * wide, true);
+		for (let register = 0; register < 8; register++)
+			memory.write((at + (7 - register) * wide) >>> 0, wide, registers.read(register, wide));
+		registers.esp = bottom;
+		return "done";
+	}
+
+	/** ENTER with nesting level 0. */
+	private enter(): "done" {
+		const { i, registers, wide } = this;
+		this.push(registers.read(5, wide));
+		registers.write(5, wide, registers.esp);
+		registers.esp = (registers.esp - (i.immediate(2) & 0xffff)) >>> 0;
+		return "done";
 	}
 
 	private pop(): number {

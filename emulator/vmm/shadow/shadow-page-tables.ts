@@ -253,6 +253,11 @@ export class ShadowPageTables {
 		return page;
 	}
 
+	/** Traces the page table that holds a guest entry although no shadow was made of it; -1 for none. */
+	traceTable(entryAddress: number): void {
+		if (entryAddress >= 0) this.table(TableKind.table, entryAddress >>> 12, 0);
+	}
+
 	/** Follows a write to a guest page that holds page tables or directories. @param address guest-physical. */
 	guestTableWritten(address: number, length: number): void {
 		const page = address >>> 12;

@@ -90,7 +90,7 @@ class UnitTranslator {
 		this.recordPage(page.physical, Math.min(end - this.guest, page.bytes.length));
 		fragment.guestEnd = end;
 		if (!ended) {
-			this.recover(end, { glue: true });
+			this.recover(end, { glue: true, boundary: true });
 			this.exit("fallthrough", end);
 		}
 		while (code.length < SHORTEST_FRAGMENT) code.emit(0xcc);

@@ -1,0 +1,397 @@
+// `--vmm bt --mmu shadow`: the guest runs under the VMM's binary translator and shadow page tables.
+
+import { PageKind } from "../engine/physical-memory.ts";
+import { RAM_BASE, Segment } from "../isa/state.ts";
+import { describeException } from "../machine/exception-names.ts";
+import { sha256 } from "../machine/hash.ts";
+import { HostMachine, type HostStop } from "../machine/host-machine.ts";
+import type { BootState } from "../machine/loaders/boot-state.ts";
+import { loadImage } from "../machine/loaders/load-image.ts";
+import { PcDevices } from "../machine/pc-devices.ts";
+import { SerialInput } from "../machine/serial-input.ts";
+import {
+	type DeviceView,
+	type EventFilter,
+	type EventName,
+	type ExecutionBreakpoint,
+	type MachineConfiguration,
+	MachineError,
+	type MachineStatistics,
+	type Processor,
+	type StepOptions,
+	type Stop,
+	type TranslationCacheView,
+	type VirtualMachine,
+	type Watchpoint,
+} from "../machine/virtual-machine.ts";
+import { BreakpointMap } from "./breakpoint-map.ts";
+import { GuestProcessor } from "./guest-processor.ts";
+import { GuestWatchpoints } from "./guest-watchpoints.ts";
+import { HostProcessor } from "./host-processor.ts";
+import { type EventDetails, Monitor, VMM_OVERHEAD } from "./monitor.ts";
+import { CacheView } from "./translation-cache-view.ts";
+
+const VCPU = 1;
+const PCPU = 2;
+/** Access rights as in SegmentSlot.access: present, 32-bit, 4-KByte granularity; accessed. */
+const FLAT_CODE = 0xc09b;
+const FLAT_DATA = 0xc093;
+const REGISTERS = { eax: 0, ecx: 1, edx: 2, ebx: 3, esp: 4, ebp: 5, esi: 6, edi: 7 } as const;
+/** Host instructions of one guest instruction at most, callouts and faults on its way included. */
+const STEP_LIMIT = 100_000;
+
+export class BinaryTranslationMachine implements VirtualMachine {
+	readonly technique = "bt";
+	host!: HostMachine;
+	monitor!: Monitor;
+	/** The guest's devices. */
+	private guestDevices!: PcDevices;
+	private input!: SerialInput;
+	private vcpu!: GuestProcessor;
+	private pcpu!: HostProcessor;
+	translationCache!: TranslationCacheView;
+	private readonly serialListeners: ((bytes: Uint8Array) => void)[] = [];
+	private readonly consoleListeners: ((byte: number) => void)[] = [];
+	private readonly breakpoints = new BreakpointMap();
+	private readonly watchpoints = new GuestWatchpoints((stop) => this.watchHit(stop));
+	private watched: readonly Watchpoint[] = [];
+	private filters: readonly EventFilter[] = [];
+	private pending: Stop | undefined;
+	private ended: Stop | undefined;
+	private resetAsked = false;
+
+	/** @throws {MachineError} when the image cannot be started. */
+	constructor(private readonly configuration: MachineConfiguration) {
+		this.start();
+	}
+
+	private start(): void {
+		const { configuration } = this;
+		if (!configuration.image)
+			throw new MachineError('The technique "bt" starts a kernel image in protected mode: name one, or choose "none".');
+		this.pending = this.ended = undefined;
+		this.resetAsked = false;
+		const host = new HostMachine({
+			memoryBytes: configuration.memory + VMM_OVERHEAD,
+			onSerial: () => {},
+			onDebugConsole: () => {},
+			onReset: () => {},
+		});
+		this.host = host;
+		const devices = new PcDevices({
+			clock: host.clock,
+			memoryBytes: configuration.memory,
+			interruptRequest: (asserted) => this.monitor?.interruptRequest(asserted),
+			nonMaskableInterrupt: () => {},
+			reset: () => {
+				this.resetAsked = true;
+				host.stop({ kind: "requested" });
+			},
+			powerOff: () => this.end({ reason: "poweroff" }),
+			debugExit: (value) => this.end({ reason: "debug-exit", value }),
+			debugConsole: (byte) => {
+				for (const listener of this.consoleListeners) listener(byte);
+			},
+			serial: (byte) => {
+				for (const listener of this.serialListeners) listener(new Uint8Array([byte]));
+			},
+			timeOfTsc: (tsc) => Number(tsc) + (host.now() - host.engine.retired),
+		});
+		this.guestDevices = devices;
+		this.input = new SerialInput(host.clock, devices.com1);
+		this.monitor = new Monitor(host, configuration.memory, devices.ports, () => devices.acknowledge(), {
+			event: (event, description, details) => this.event(event, description, details),
+			translated: (fragment) => {
+				this.breakpoints.translated(fragment);
+				this.event("translate", `Translated the unit at 0x${fragment.guestStart.toString(16)}`, {});
+			},
+			tripleFault: () => this.end({ reason: "triple-fault", processor: VCPU, description: this.describeShutdown() }),
+			halted: () =>
+				this.end({ reason: "halted", description: "The vCPU is halted with interrupts off; nothing can wake it." }),
+		});
+		const { monitor } = this;
+		monitor.physical.bus = devices.memory;
+		monitor.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
+		this.vcpu = new GuestProcessor(monitor);
+		this.pcpu = new HostProcessor(host);
+		this.translationCache = new CacheView(monitor.cache, monitor.vmm);
+		devices.reset();
+		const boot = loadImage(configuration.image, configuration, {
+			size: configuration.memory,
+			write: (address, bytes) => void monitor.physical.poke(address, bytes),
+		});
+		monitor.start();
+		this.enterBootState(boot);
+		this.breakpoints.attach(host.engine.code, monitor.cache);
+		this.watchpoints.attach(host.processor, monitor.physical);
+		this.setWatchpoints(this.watched);
+	}
+
+	/** The vCPU as the boot protocol asks, and into the guest. */
+	private enterBootState(boot: BootState): void {
+		const { monitor } = this;
+		const { vcpu, registers, control } = monitor;
+		const flat = { base: 0, limit: 0xffffffff };
+		Object.assign(vcpu.cs, { selector: boot.codeSelector, access: FLAT_CODE, ...flat });
+		Object.assign(vcpu.ss, { selector: boot.dataSelector, access: FLAT_DATA, ...flat });
+		Object.assign(vcpu.gs, { selector: boot.dataSelector, access: FLAT_DATA, ...flat });
+		control.loadFlatData([Segment.es, Segment.ds, Segment.fs], boot.dataSelector);
+		Object.assign(vcpu.gdtr, boot.gdt ?? { base: 0, limit: 0 });
+		if (boot.gdt) monitor.descriptors.loadGlobal(boot.gdt.base, boot.gdt.limit);
+		for (let register = 0; register < 8; register++) registers.write32(register, 0);
+		for (const [name, value] of Object.entries(boot.registers))
+			registers.write32(REGISTERS[name as keyof typeof REGISTERS], value);
+		registers.eip = boot.instructionPointer;
+		registers.eflags = 0x202;
+		monitor.enterGuest();
+	}
+
+	processors(): Processor[] {
+		return [this.vcpu, this.pcpu];
+	}
+
+	instructionCount(): number {
+		return this.host.engine.retired;
+	}
+
+	private end(stop: Stop): void {
+		this.ended ??= stop;
+		this.host.stop({ kind: "requested" });
+	}
+
+	run(instructions: number): Stop | undefined {
+		if (this.ended) return this.ended;
+		const end = this.host.engine.retired + instructions;
+		let entries = 0;
+		this.host.engine.passBreakpoint();
+		// An entry that retires nothing counts too: a guest that only faults must not keep the caller waiting.
+		while (this.host.engine.retired + entries < end) {
+			const before = this.host.engine.retired;
+			const stop = this.advance(end - before);
+			if (stop) return stop;
+			if (this.host.engine.retired === before) entries++;
+		}
+		return undefined;
+	}
+
+	/** Lets the host run up to its next stop and does what the VMM has to do. */
+	private advance(instructions: number): Stop | undefined {
+		const { monitor } = this;
+		try {
+			if (monitor.suspended) monitor.proceed();
+			else {
+				const stop = this.host.run(instructions);
+				if (stop?.kind === "host-entry") monitor.enter();
+				else if (stop) return this.conclude(stop);
+			}
+		} catch (error) {
+			if (!(error instanceof MachineError)) throw error;
+			this.ended = { reason: "halted", description: error.message };
+		}
+		return this.conclude(undefined);
+	}
+
+	private conclude(stop: HostStop | undefined): Stop | undefined {
+		if (this.resetAsked) {
+			this.start();
+			return undefined;
+		}
+		if (this.pending) {
+			const { pending } = this;
+			this.pending = undefined;
+			return pending;
+		}
+		if (this.ended) return this.ended;
+		switch (stop?.kind) {
+			case "breakpoint": {
+				const hit = this.breakpoints.hits(this.vcpu, this.pcpu);
+				if (hit) return hit;
+				this.host.engine.passBreakpoint();
+				return undefined;
+			}
+			case "shutdown":
+				throw new Error("The host shut down: the VMM's own tables are broken.");
+			case "halted":
+				this.end({
+					reason: "halted",
+					description: "The vCPU is halted, and nothing that is pending can wake it.",
+				});
+				return this.ended;
+			default:
+				return undefined;
+		}
+	}
+
+	private describeShutdown(): string {
+		const eip = this.vcpu.linearInstructionPointer();
+		return `Triple fault: the vCPU shut down at 0x${eip.toString(16)} (${this.vcpu.describe()}).`;
+	}
+
+	step(processor: number, options: StepOptions = {}): Stop {
+		if (this.ended) return this.ended;
+		if (processor !== VCPU && processor !== PCPU)
+			throw new MachineError(`There is no processor ${processor}: 1 is the vCPU, 2 the physical CPU.`);
+		const held = !options.takeInterrupts;
+		this.host.holdInterrupts = this.monitor.holdInterrupts = held;
+		try {
+			return processor === PCPU ? this.stepHost() : this.stepGuest();
+		} finally {
+			this.host.holdInterrupts = false;
+			this.monitor.releaseInterrupts();
+		}
+	}
+
+	/** One host instruction; what the VMM does on the way counts as part of it. */
+	private stepHost(): Stop {
+		const { engine } = this.host;
+		const before = engine.retired;
+		for (let tries = 0; tries < STEP_LIMIT && engine.retired === before; tries++) {
+			engine.passBreakpoint();
+			const stop = this.advance(1);
+			if (stop) return stop;
+			if (this.monitor.isIdle) break;
+		}
+		// An INT of the translation cache, or a fault, goes on in the VMM at once.
+		if (this.inEntryPage()) {
+			const stop = this.advance(1);
+			if (stop) return stop;
+		}
+		return { reason: "step", processor: PCPU };
+	}
+
+	private inEntryPage(): boolean {
+		return !this.monitor.suspended && !this.monitor.isIdle && this.host.processor.core.state.cpl === 0;
+	}
+
+	/** Host instructions until the vCPU stands at the next boundary. */
+	private stepGuest(): Stop {
+		let progressed = false;
+		for (let tries = 0; tries < STEP_LIMIT; tries++) {
+			const recovered = this.vcpu.view.recovered();
+			const glue = recovered?.glue ?? false;
+			const eip = this.vcpu.view.eip;
+			const count = this.host.engine.retired;
+			const calls = this.monitor.statistics.callouts;
+			const stop = this.stepHost();
+			if (stop.reason !== "step") return stop;
+			if (this.monitor.isIdle) break;
+			const moved = this.vcpu.view.eip !== eip;
+			if (moved || (!glue && this.host.engine.retired !== count)) progressed = true;
+			const now = this.vcpu.view.recovered();
+			const boundary = now === undefined || now.boundary;
+			if (progressed && boundary) break;
+			void calls;
+		}
+		return { reason: "step", processor: VCPU };
+	}
+
+	setExecutionBreakpoints(breakpoints: readonly ExecutionBreakpoint[]): void {
+		this.breakpoints.set(breakpoints);
+	}
+
+	setWatchpoints(watchpoints: readonly Watchpoint[]): void {
+		this.watched = watchpoints;
+		this.watchpoints.set(watchpoints, this.vcpu);
+	}
+
+	private watchHit(stop: Stop): void {
+		if (this.pending) return;
+		this.pending = stop;
+		this.host.stop({ kind: "requested" });
+	}
+
+	setEventFilters(filters: readonly EventFilter[]): void {
+		this.filters = filters;
+	}
+
+	private event(event: EventName, description: string, details: EventDetails): boolean {
+		if (this.filters.length === 0) return false;
+		const { vector, errorCode, address } = details;
+		const matching = this.filters.filter(
+			(filter) =>
+				(filter.event === event || (filter.event === "exception" && event === "true-page-fault")) &&
+				(filter.vector === undefined || filter.vector === vector),
+		);
+		if (matching.length === 0 || this.pending) return false;
+		const eip = this.monitor.registers.eip >>> 0;
+		const text =
+			event === "exception" && vector !== undefined
+				? `${describeException(vector, errorCode, "exception")} at 0x${eip.toString(16)}`
+				: description;
+		this.pending = {
+			reason: "event",
+			processor: VCPU,
+			ids: matching.map(({ id }) => id),
+			event: matching[0]!.event,
+			description: text,
+			...(vector === undefined ? {} : { vector }),
+			...(errorCode === undefined ? {} : { errorCode }),
+			...(address === undefined ? {} : { faultAddress: BigInt(address) }),
+		};
+		return true;
+	}
+
+	onSerialOutput(listener: (bytes: Uint8Array) => void): void {
+		this.serialListeners.push(listener);
+	}
+
+	serialInput(bytes: Uint8Array): void {
+		this.input.queue(bytes, this.instructionCount());
+	}
+
+	onDebugConsole(listener: (byte: number) => void): void {
+		this.consoleListeners.push(listener);
+	}
+
+	reset(): void {
+		this.start();
+	}
+
+	statistics(): MachineStatistics {
+		const { host, monitor } = this;
+		const { statistics, cache, shadow } = monitor;
+		const valid = cache.all().filter((fragment) => fragment.valid);
+		const exits = (state: string) =>
+			valid.reduce((sum, fragment) => sum + fragment.exits.filter((exit) => exit.state === state).length, 0);
+		return {
+			instructions: host.engine.retired,
+			tiers: { interpreter: host.engine.retired, compiled: 0 },
+			tlb: { fills: host.tlb.fills, flushes: host.tlb.flushes },
+			bt: {
+				translationUnits: cache.translationUnits,
+				fragments: valid.length,
+				continuationsLeft: exits("continuation"),
+				chained: exits("chained"),
+				callouts: statistics.callouts,
+				invalidated: cache.invalidated,
+				directExecution: statistics.directExecution,
+				linked: exits("linked"),
+				elided: exits("elided"),
+				adapted: statistics.adapted,
+				flushes: cache.flushes,
+			},
+			mmu: {
+				hiddenFaults: shadow.hiddenFaults,
+				trueFaults: statistics.trueFaults,
+				traceWrites: statistics.traceWrites,
+				shadowTables: shadow.size,
+			},
+			interrupts: { delivered: statistics.interruptsDelivered },
+		};
+	}
+
+	memoryHash(): string {
+		const { physical } = this.monitor;
+		const bytes = new Uint8Array(physical.ramBytes);
+		physical.pmap.forEach((frame, page) => {
+			if (frame < 0) return;
+			const start = RAM_BASE + frame * 4096;
+			bytes.set(this.host.physical.u8.subarray(start, start + 4096), page * 4096);
+		});
+		return sha256(bytes);
+	}
+
+	devices(): DeviceView[] {
+		return this.guestDevices.all.map((device) => ({ name: device.name, registers: device.registers() }));
+	}
+}

@@ -1,0 +1,562 @@
+// The instructions that the translator leaves to the VMM: privileged and sensitive ones, I/O, far transfers. Each changes
+// the vCPU and moves EIP, or throws the fault that the processor would raise (SDM Vol. 2, "Operation" of each).
+
+import { Segment, type SegmentIndex } from "../../isa/state.ts";
+import { descriptorLimit } from "../segments/shadow-descriptor.ts";
+import type { InstructionBytes } from "../translate/instruction-bytes.ts";
+import { GUEST_CR4 } from "../virtual-cpu.ts";
+import type { ControlTransfer } from "./control-transfer.ts";
+import { LOADABLE } from "./control-transfer.ts";
+import { accessOf, type GuestContext, High, privilegeOf, refuse, Vector } from "./guest-context.ts";
+import { guestCpuid } from "./guest-cpuid.ts";
+import { GuestFault } from "./guest-fault.ts";
+import { Cr0, Cr4 } from "./guest-page-walk.ts";
+import type { InstructionEmulator } from "./instruction-emulator.ts";
+import type { PortInstructions } from "./port-instructions.ts";
+
+/** What the instructions need of the VMM around them. */
+export interface PrivilegedSurroundings {
+	/** CR0, CR3 or CR4 was written; the bits of CR0 and CR4 that changed. */
+	controlsChanged(cr0Changed: number, cr4Changed: number): void;
+	/** IOPL was changed, so that code translated under another is no longer right. */
+	privilegeLevelChanged(): void;
+	invalidatePage(linear: number): void;
+	localTableLoaded(length: number): void;
+	stackSegmentLoaded(): void;
+	/** The host's answer to CPUID with EAX and ECX as they are in the registers: changes EAX, EBX, ECX, EDX. */
+	executeCpuid(): void;
+	timestamp(): number;
+	/** Raises a software interrupt, or INT3, INTO, INT1, whose return address is `next`. */
+	softwareInterrupt(vector: number, next: number): void;
+}
+
+const { generalProtection, invalidOpcode, segmentNotPresent } = Vector;
+const [EAX, ECX, EDX, EBX] = [0, 1, 2, 3] as const;
+const ZF = 0x40;
+const TWO_32 = 0x100000000;
+/** Types of system descriptors that LAR and LSL accept (SDM Vol. 2A Tables 3-53, 3-57). */
+const LAR_TYPES = [1, 2, 3, 4, 5, 9, 11, 12];
+const LSL_TYPES = [1, 2, 3, 9, 11];
+
+export class PrivilegedInstructions {
+	constructor(
+		private readonly guest: GuestContext,
+		private readonly operands: InstructionEmulator,
+		private readonly transfer: ControlTransfer,
+		private readonly ports: PortInstructions,
+		private readonly surroundings: PrivilegedSurroundings,
+	) {}
+
+	/**
+	 * Executes the instruction at the guest's EIP; `next` is the address behind it. False when it is none of those known here.
+	 * @throws {GuestFault} with nothing changed
+	 */
+	execute(i: InstructionBytes, next: number): boolean {
+		const { registers } = this.guest;
+		this.operands.begin(i);
+		this.moved = false;
+		const known = i.opcode < 0x100 ? this.oneByte(i, next) : this.twoBytes(i);
+		if (known && !this.moved) registers.eip = next;
+		return known;
+	}
+
+	/** The instruction set EIP itself, perhaps to its own address. */
+	private moved = false;
+
+	private requirePrivilege(): void {
+		if (this.guest.user) throw new GuestFault(generalProtection, 0);
+	}
+
+	private oneByte(i: InstructionBytes, next: number): boolean {
+		const { guest, operands, transfer } = this;
+		const { registers } = guest;
+		switch (i.opcode) {
+			case 0x17:
+				this.loadStackSegment(guest.peekStack(0, i.operandSize16 ? 2 : 4) & 0xffff);
+				registers.esp = (registers.esp + (i.operandSize16 ? 2 : 4)) >>> 0;
+				return true;
+			case 0x6c:
+			case 0x6d:
+			case 0x6e:
+			case 0x6f:
+				this.moved = !this.ports.string(i);
+				return true;
+			case 0x8c:
+				this.storeSelector(i);
+				return true;
+			case 0x8e: {
+				const selector = operands.readOperand(2);
+				if (i.reg === Segment.ss) this.loadStackSegment(selector);
+				else this.loadGs(selector);
+				return true;
+			}
+			case 0x9a:
+			case 0xea: {
+				const size = i.operandSize16 ? 2 : 4;
+				const offset = size === 2 ? i.immediate(2) & 0xffff : i.immediate(4) >>> 0;
+				this.moved = true;
+				transfer.farTransfer(i.immediate(2, size) & 0xffff, offset, i.opcode === 0x9a, i.operandSize16, next);
+				return true;
+			}
+			case 0x9c:
+				operands.pushValue(guest.flagsImage());
+				return true;
+			case 0x9d:
+				this.popFlags(i);
+				return true;
+			case 0xca:
+			case 0xcb:
+				this.moved = true;
+				transfer.farReturn(i.operandSize16, i.opcode === 0xca ? i.immediate(2) & 0xffff : 0);
+				return true;
+			case 0xcc:
+				return this.software(3, next);
+			case 0xcd:
+				return this.software(i.immediate(1) & 0xff, next);
+			case 0xce:
+				return (registers.eflags & 0x800) === 0 || this.software(4, next);
+			case 0xf1:
+				return this.software(1, next);
+			case 0xcf:
+				this.moved = true;
+				this.interruptReturn(i);
+				return true;
+			case 0xe4:
+			case 0xe5:
+			case 0xe6:
+			case 0xe7:
+			case 0xec:
+			case 0xed:
+			case 0xee:
+			case 0xef:
+				this.ports.single(i);
+				return true;
+			case 0xf4:
+				this.requirePrivilege();
+				guest.vcpu.halted = true;
+				return true;
+			case 0xfa:
+			case 0xfb:
+				if (guest.vcpu.iopl < guest.vcpu.cpl) throw new GuestFault(generalProtection, 0);
+				guest.vcpu.interruptFlag = i.opcode === 0xfb;
+				return true;
+			case 0xff: {
+				if (i.reg !== 3 && i.reg !== 5) return false;
+				const size = i.operandSize16 ? 2 : 4;
+				const at = operands.operandAddress(size + 2, false);
+				const offset = guest.read(at, size);
+				const selector = guest.read((at + size) >>> 0, 2);
+				this.moved = true;
+				transfer.farTransfer(selector, offset, i.reg === 3, i.operandSize16, next);
+				return true;
+			}
+			default:
+				return false;
+		}
+	}
+
+	private software(vector: number, next: number): true {
+		this.moved = true;
+		this.surroundings.softwareInterrupt(vector, next);
+		return true;
+	}
+
+	private interruptReturn(i: InstructionBytes): void {
+		const { vcpu } = this.guest;
+		const { iopl } = vcpu;
+		this.transfer.interruptReturn(i.operandSize16);
+		if (vcpu.iopl !== iopl) this.surroundings.privilegeLevelChanged();
+	}
+
+	private popFlags(i: InstructionBytes): void {
+		const { guest } = this;
+		const { vcpu, registers } = guest;
+		const size = i.operandSize16 ? 2 : 4;
+		const image = guest.peekStack(0, size);
+		let mask = (size === 4 ? LOADABLE : LOADABLE & 0xffff) & ~0x10000;
+		if (vcpu.cpl === 0) mask |= 0x3000;
+		if (vcpu.cpl <= vcpu.iopl) mask |= 0x200;
+		const { iopl } = vcpu;
+		guest.loadEflags(image, mask, vcpu.cpl);
+		registers.esp = (registers.esp + size) >>> 0;
+		if (vcpu.iopl !== iopl) this.surroundings.privilegeLevelChanged();
+	}
+
+	private storeSelector(i: InstructionBytes): void {
+		const selector = this.guest.selector(i.reg as SegmentIndex);
+		if (i.inMemory) this.operands.writeOperand(2, selector);
+		else this.operands.writeOperand(i.operandSize16 ? 2 : 4, selector);
+	}
+
+	private loadStackSegment(selector: number): void {
+		const { guest } = this;
+		const stack = guest.stackDescriptor(selector, guest.vcpu.cpl, generalProtection);
+		guest.fillSegment(guest.vcpu.ss, selector, stack);
+		this.surroundings.stackSegmentLoaded();
+	}
+
+	private loadGs(selector: number): void {
+		const { guest } = this;
+		const { gs, cpl } = guest.vcpu;
+		if ((selector & ~3) === 0) {
+			gs.selector = selector;
+			gs.access |= 0x10000;
+			return;
+		}
+		const found = guest.findDescriptor(selector, generalProtection);
+		const readable = (found[1] & High.code) === 0 || (found[1] & High.writable) !== 0;
+		const conforming = (found[1] & (High.code | High.conforming)) === (High.code | High.conforming);
+		const allowed = conforming || (privilegeOf(found) >= cpl && privilegeOf(found) >= (selector & 3));
+		if ((found[1] & High.s) === 0 || !readable || !allowed) throw new GuestFault(generalProtection, selector & 0xfffc);
+		if ((found[1] & High.present) === 0) throw new GuestFault(segmentNotPresent, selector & 0xfffc);
+		guest.fillSegment(gs, selector, found);
+	}
+
+	private twoBytes(i: InstructionBytes): boolean {
+		const { guest, operands, transfer } = this;
+		const { vcpu, registers } = guest;
+		switch (i.opcode) {
+			case 0x0f00:
+				return this.group6(i);
+			case 0x0f01:
+				return this.group7(i);
+			case 0x0f02:
+			case 0x0f03:
+				this.loadRights(i);
+				return true;
+			case 0x0f06:
+				this.requirePrivilege();
+				this.writeCr0(vcpu.cr0 & ~Cr0.ts);
+				return true;
+			case 0x0f08:
+			case 0x0f09:
+				this.requirePrivilege();
+				return true;
+			case 0x0f20:
+				this.requirePrivilege();
+				registers.write32(i.rm, this.readControl(i.reg));
+				return true;
+			case 0x0f21:
+				this.requirePrivilege();
+				registers.write32(i.rm, vcpu.dr[this.debugRegister(i.reg)]!);
+				return true;
+			case 0x0f22:
+				this.requirePrivilege();
+				this.writeControl(i.reg, registers.read32(i.rm) | 0);
+				return true;
+			case 0x0f23: {
+				this.requirePrivilege();
+				const number = this.debugRegister(i.reg);
+				const value = registers.read32(i.rm) | 0;
+				// Reserved bits read as they are fixed (SDM Vol. 3B §17.2).
+				vcpu.dr[number] =
+					number === 6 ? (value & 0xe00f) | 0xffff0ff0 : number === 7 ? (value & 0xffff23ff) | 0x400 : value;
+				return true;
+			}
+			case 0x0f30:
+				this.requirePrivilege();
+				this.writeMsr(registers.read32(ECX), registers.read32(EAX), registers.read32(EDX));
+				return true;
+			case 0x0f32: {
+				this.requirePrivilege();
+				const [low, high] = this.readMsr(registers.read32(ECX));
+				registers.write32(EAX, low);
+				registers.write32(EDX, high);
+				return true;
+			}
+			case 0x0f33:
+				throw new GuestFault(generalProtection, 0);
+			case 0x0f34:
+				this.moved = true;
+				transfer.systemEnter();
+				return true;
+			case 0x0f35:
+				this.moved = true;
+				transfer.systemExit();
+				return true;
+			case 0x0fa2:
+				this.cpuid();
+				return true;
+			case 0x0fa9: {
+				const size = i.operandSize16 ? 2 : 4;
+				this.loadGs(guest.peekStack(0, size) & 0xffff);
+				registers.esp = (registers.esp + size) >>> 0;
+				return true;
+			}
+			case 0x0fb2:
+			case 0x0fb5: {
+				const size = i.operandSize16 ? 2 : 4;
+				const at = operands.operandAddress(size + 2, false);
+				const offset = guest.read(at, size);
+				const selector = guest.read((at + size) >>> 0, 2);
+				if (i.opcode === 0x0fb2) this.loadStackSegment(selector);
+				else this.loadGs(selector);
+				registers.write(i.reg, size, offset);
+				return true;
+			}
+			default:
+				return false;
+		}
+	}
+
+	/** SLDT STR LLDT LTR VERR VERW. */
+	private group6(i: InstructionBytes): boolean {
+		const { guest, operands } = this;
+		const { vcpu } = guest;
+		switch (i.reg) {
+			case 0:
+			case 1: {
+				const { selector } = i.reg === 0 ? vcpu.ldtr : vcpu.tr;
+				if (i.inMemory) operands.writeOperand(2, selector);
+				else operands.writeOperand(i.operandSize16 ? 2 : 4, selector);
+				return true;
+			}
+			case 2:
+				this.requirePrivilege();
+				this.loadLocalTable(operands.readOperand(2));
+				return true;
+			case 3:
+				this.requirePrivilege();
+				this.loadTaskRegister(operands.readOperand(2));
+				return true;
+			case 4:
+			case 5: {
+				const found = this.visible(operands.readOperand(2), []);
+				const code = found !== undefined && (found[1] & High.code) !== 0;
+				const bit = found !== undefined && (found[1] & High.writable) !== 0;
+				const allowed = found !== undefined && (i.reg === 4 ? !code || bit : !code && bit);
+				this.setZero(allowed);
+				return true;
+			}
+			default:
+				throw new GuestFault(invalidOpcode);
+		}
+	}
+
+	private setZero(set: boolean): void {
+		const { registers } = this.guest;
+		registers.eflags = set ? registers.eflags | ZF : registers.eflags & ~ZF;
+	}
+
+	/** The descriptor that LAR, LSL, VERR and VERW may see. */
+	private visible(selector: number, systemTypes: readonly number[]): readonly [number, number] | undefined {
+		const { guest } = this;
+		if ((selector & ~3) === 0) return undefined;
+		const found = guest.descriptors.descriptor(selector);
+		if (found === undefined) return undefined;
+		const system = (found[1] & High.s) === 0;
+		if (system && !systemTypes.includes((found[1] >> 8) & 15)) return undefined;
+		const conforming = !system && (found[1] & (High.code | High.conforming)) === (High.code | High.conforming);
+		const privilege = privilegeOf(found);
+		if (!conforming && (privilege < guest.vcpu.cpl || privilege < (selector & 3))) return undefined;
+		return found;
+	}
+
+	private loadRights(i: InstructionBytes): void {
+		const { guest, operands } = this;
+		const selector = operands.readOperand(2);
+		const found = this.visible(selector, i.opcode === 0x0f02 ? LAR_TYPES : LSL_TYPES);
+		this.setZero(found !== undefined);
+		if (found === undefined) return;
+		const size = i.operandSize16 ? 2 : 4;
+		guest.registers.write(i.reg, size, i.opcode === 0x0f02 ? found[1] & 0x00ffff00 : descriptorLimit(found));
+	}
+
+	private loadLocalTable(selector: number): void {
+		const { guest } = this;
+		const { ldtr } = guest.vcpu;
+		if ((selector & ~3) === 0) {
+			Object.assign(ldtr, { selector, access: 0x10000, base: 0, limit: 0 });
+		} else {
+			if (selector & 4) throw new GuestFault(generalProtection, selector & 0xfffc);
+			const found = guest.findDescriptor(selector, generalProtection);
+			if ((found[1] & 0x1f00) !== 0x0200) throw new GuestFault(generalProtection, selector & 0xfffc);
+			if ((found[1] & High.present) === 0) throw new GuestFault(segmentNotPresent, selector & 0xfffc);
+			guest.fillSegment(ldtr, selector, found);
+			ldtr.access = accessOf(found);
+		}
+		const length = ldtr.access & 0x10000 ? 0 : ldtr.limit + 1;
+		guest.descriptors.loadLocal(ldtr.base, length);
+		this.surroundings.localTableLoaded(length);
+	}
+
+	private loadTaskRegister(selector: number): void {
+		const { guest } = this;
+		if ((selector & ~3) === 0) throw new GuestFault(generalProtection, 0);
+		if (selector & 4) throw new GuestFault(generalProtection, selector & 0xfffc);
+		const found = guest.findDescriptor(selector, generalProtection);
+		const type = (found[1] >> 8) & 0x1f;
+		if (type === 1) refuse("loads a 16-bit TSS", guest.registers.eip);
+		if (type !== 9) throw new GuestFault(generalProtection, selector & 0xfffc);
+		if ((found[1] & High.present) === 0) throw new GuestFault(segmentNotPresent, selector & 0xfffc);
+		guest.descriptors.setHighBits(selector, 0x200);
+		guest.fillSegment(guest.vcpu.tr, selector, found);
+		guest.vcpu.tr.access = accessOf(found) | 2;
+	}
+
+	/** SGDT SIDT LGDT LIDT SMSW LMSW INVLPG. */
+	private group7(i: InstructionBytes): boolean {
+		const { guest, operands, surroundings } = this;
+		const { vcpu } = guest;
+		if (!i.inMemory && i.reg !== 4 && i.reg !== 6) throw new GuestFault(invalidOpcode);
+		switch (i.reg) {
+			case 0:
+			case 1: {
+				const table = i.reg === 0 ? vcpu.gdtr : vcpu.idtr;
+				const at = operands.operandAddress(6, true);
+				guest.write(at, 2, table.limit);
+				guest.write((at + 2) >>> 0, 4, table.base);
+				return true;
+			}
+			case 2:
+			case 3: {
+				this.requirePrivilege();
+				const at = operands.operandAddress(6, false);
+				const limit = guest.read(at, 2);
+				const wide = guest.read((at + 2) >>> 0, 4);
+				// With a 16-bit operand size the base has 24 bits (SDM Vol. 2A, LGDT).
+				const base = i.operandSize16 ? wide & 0xffffff : wide;
+				Object.assign(i.reg === 2 ? vcpu.gdtr : vcpu.idtr, { base, limit });
+				if (i.reg === 2) guest.descriptors.loadGlobal(base, limit);
+				return true;
+			}
+			case 4:
+				if (i.inMemory) operands.writeOperand(2, vcpu.cr0 & 0xffff);
+				else operands.writeOperand(i.operandSize16 ? 2 : 4, vcpu.cr0);
+				return true;
+			case 6: {
+				this.requirePrivilege();
+				const value = operands.readOperand(2);
+				// LMSW cannot clear PE (SDM Vol. 2A).
+				this.writeCr0((vcpu.cr0 & ~0xe) | (value & 0xf));
+				return true;
+			}
+			case 7:
+				this.requirePrivilege();
+				surroundings.invalidatePage((guest.segment(i.segment).base + operands.operandOffset()) >>> 0);
+				return true;
+			default:
+				throw new GuestFault(invalidOpcode);
+		}
+	}
+
+	private readControl(number: number): number {
+		const { vcpu } = this.guest;
+		switch (number) {
+			case 0:
+				return vcpu.cr0;
+			case 2:
+				return vcpu.cr2;
+			case 3:
+				return vcpu.cr3;
+			case 4:
+				return vcpu.cr4;
+			default:
+				throw new GuestFault(invalidOpcode);
+		}
+	}
+
+	private writeControl(number: number, value: number): void {
+		const { guest } = this;
+		const { vcpu } = guest;
+		switch (number) {
+			case 0:
+				this.writeCr0(value);
+				return;
+			case 2:
+				vcpu.cr2 = value >>> 0;
+				return;
+			case 3:
+				vcpu.cr3 = value & 0xfffff018;
+				this.surroundings.controlsChanged(0, 0);
+				return;
+			case 4: {
+				if ((value & ~GUEST_CR4) !== 0) throw new GuestFault(generalProtection, 0);
+				const changed = vcpu.cr4 ^ value;
+				vcpu.cr4 = value;
+				this.surroundings.controlsChanged(0, changed | Cr4.pge);
+				return;
+			}
+			default:
+				throw new GuestFault(invalidOpcode);
+		}
+	}
+
+	private writeCr0(value: number): void {
+		const { guest } = this;
+		const { vcpu } = guest;
+		const defined = value & 0xe005003f;
+		const [nw, cd] = [0x20000000, 0x40000000];
+		if ((defined & Cr0.pg) !== 0 && (defined & Cr0.pe) === 0) throw new GuestFault(generalProtection, 0);
+		if ((defined & nw) !== 0 && (defined & cd) === 0) throw new GuestFault(generalProtection, 0);
+		if ((defined & Cr0.pe) === 0) refuse("goes to real-address mode", guest.registers.eip);
+		const cr0 = defined | Cr0.et;
+		const changed = vcpu.cr0 ^ cr0;
+		vcpu.cr0 = cr0;
+		if (changed !== 0) this.surroundings.controlsChanged(changed, 0);
+	}
+
+	/** DR4 and DR5 are DR6 and DR7 unless CR4.DE is set (SDM Vol. 3B §17.2.2). */
+	private debugRegister(number: number): number {
+		if (number !== 4 && number !== 5) return number;
+		if (this.guest.vcpu.cr4 & Cr4.de) throw new GuestFault(invalidOpcode);
+		return number + 2;
+	}
+
+	private cpuid(): void {
+		const { registers } = this.guest;
+		const leaf = registers.read32(EAX);
+		this.surroundings.executeCpuid();
+		const host = [EAX, EBX, ECX, EDX].map((register) => registers.read32(register));
+		const [eax, ebx, ecx, edx] = guestCpuid(leaf, host as [number, number, number, number]);
+		registers.write32(EAX, eax);
+		registers.write32(EBX, ebx);
+		registers.write32(ECX, ecx);
+		registers.write32(EDX, edx);
+	}
+
+	private readMsr(number: number): readonly [number, number] {
+		const { vcpu } = this.guest;
+		switch (number) {
+			case 0x10: {
+				const ticks = this.surroundings.timestamp();
+				return [ticks % TWO_32, Math.floor(ticks / TWO_32)];
+			}
+			case 0x174:
+				return [vcpu.sysenterCs, 0];
+			case 0x175:
+				return [vcpu.sysenterEsp, 0];
+			case 0x176:
+				return [vcpu.sysenterEip, 0];
+			// Platform ID and the microcode's revision; fast strings on in IA32_MISC_ENABLE (SDM Vol. 4 Table 2-2).
+			case 0x17:
+			case 0x8b:
+				return vcpu.msr.get(number) ?? [0, 0];
+			case 0x1a0:
+				return vcpu.msr.get(number) ?? [1, 0];
+			default:
+				throw new GuestFault(generalProtection, 0);
+		}
+	}
+
+	private writeMsr(number: number, low: number, high: number): void {
+		const { vcpu } = this.guest;
+		switch (number) {
+			case 0x174:
+				vcpu.sysenterCs = low;
+				return;
+			case 0x175:
+				vcpu.sysenterEsp = low;
+				return;
+			case 0x176:
+				vcpu.sysenterEip = low;
+				return;
+			case 0x8b:
+			case 0x1a0:
+				vcpu.msr.set(number, [low, high]);
+				return;
+			default:
+				throw new GuestFault(generalProtection, 0);
+		}
+	}
+}
