@@ -603,7 +603,8 @@ export class Monitor {
 			this.refuseInstruction(instruction);
 		}
 		const shadowed = instruction.opcode === 0x17 || (instruction.opcode === 0x8e && instruction.reg === 2);
-		const straight = registers.eip === site.next && site.fragment.valid && this.vcpu.cpl === 0;
+		const straight =
+			site.kind !== "callout-end" && registers.eip === site.next && site.fragment.valid && this.vcpu.cpl === 0;
 		this.resume(shadowed, straight ? behind : 0);
 	}
 

@@ -221,7 +221,7 @@ class UnitTranslator {
 				return "SIMULATE";
 			case "callout":
 			case "callout-end":
-				this.callout("callout", decoded);
+				this.callout(kind, decoded);
 				if (holdsInterrupts(instruction)) this.shadowed = true;
 				return "CALLOUT";
 		}
@@ -258,7 +258,7 @@ class UnitTranslator {
 		const { code } = this;
 		const { guest, instruction } = decoded;
 		if (instruction.operandSize16) {
-			this.callout("callout", decoded);
+			this.callout("callout-end", decoded);
 			return;
 		}
 		const release = instruction.opcode === 0xc2 ? instruction.immediate(2) & 0xffff : 0;
@@ -279,7 +279,7 @@ class UnitTranslator {
 		const { code } = this;
 		const { guest, instruction, next } = decoded;
 		if (instruction.operandSize16) {
-			this.callout("callout", decoded);
+			this.callout("callout-end", decoded);
 			return;
 		}
 		code.storeBlock(VcpuBlock.savedEcx, Register32.ecx);
