@@ -265,8 +265,8 @@ export interface FragmentExitInfo {
 	readonly guestTarget?: Hex;
 	/** "main+0x12" */
 	readonly symbol?: string;
-	/** "continuation": not yet run; "chained": a jump to the fragment; "elided": falls through into it; "lookup": found at run time. */
-	readonly state: "continuation" | "chained" | "elided" | "lookup";
+	/** "continuation": not yet run; "chained": a jump to a fragment that was there; "linked": to the one made for it; "elided": falls through into it; "lookup": found at run time. */
+	readonly state: "continuation" | "chained" | "linked" | "elided" | "lookup";
 	readonly fragment?: number;
 }
 

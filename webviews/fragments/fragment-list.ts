@@ -18,6 +18,7 @@ export function exitsText(fragment: FragmentSummary): string {
 	const parts: [number, string][] = [
 		[count("continuation"), "continuation"],
 		[count("chained"), "chained"],
+		[count("linked"), "linked"],
 		[count("elided"), "elided"],
 		[count("lookup"), "lookup"],
 	];

@@ -27,6 +27,7 @@ const tagMeanings: Readonly<Record<string, string>> = {
 const exitStates: Readonly<Record<FragmentExitInfo["state"], string>> = {
 	continuation: "continuation, not yet run",
 	chained: "chained",
+	linked: "linked",
 	elided: "falls through",
 	lookup: "looked up at run time",
 };

@@ -54,15 +54,7 @@ export interface Exit {
 
 /** A place in the translation cache that calls the VMM. */
 export interface CalloutSite {
-	readonly kind:
-		| "callout"
-		| "continuation"
-		| "popf"
-		| "sti"
-		| "miss"
-		| "invalidated"
-		| "simulate-load"
-		| "simulate-store";
+	readonly kind: "callout" | "callout-end" | "continuation" | "popf" | "sti" | "invalidated";
 	/** Linear address of the guest instruction. */
 	readonly guest: number;
 	/** Linear address of the guest instruction behind it. */
