@@ -47,6 +47,9 @@ export class InterruptDelivery {
 	/** Interrupts and NMIs that were delivered. */
 	delivered = 0;
 
+	/** INT n, INT3, INTO or INT1 has entered a handler since the run loop's last debugFaultBefore(). */
+	enteredBySoftware = false;
+
 	constructor(
 		private readonly core: ProcessorCore,
 		private readonly tasks: TaskSwitch,
@@ -76,6 +79,7 @@ export class InterruptDelivery {
 		} catch (error) {
 			throw error instanceof Fault && source === "int1" ? external(error) : error;
 		}
+		this.enteredBySoftware = true;
 		return true;
 	}
 

@@ -4,11 +4,11 @@ import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome, type ProcessorHooks } from "../engine/helper.ts";
 import type { PhysicalMemory } from "../engine/physical-memory.ts";
 import type { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
-import { State } from "../isa/state.ts";
+import { Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { ControlRegisters } from "./control-registers.ts";
 import { ProcessorCore } from "./core.ts";
 import { Cpuid, DEFAULT_FEATURES, type ProcessorFeatures } from "./cpuid.ts";
-import { DebugRegisters } from "./debug-registers.ts";
+import { DebugRegisters, Dr6 } from "./debug-registers.ts";
 import { descriptorInstructions } from "./descriptor-instructions.ts";
 import { FarTransfer } from "./far-transfer.ts";
 import { flagsInstructions } from "./flags-instructions.ts";
@@ -192,25 +192,44 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	}
 
 	/**
-	 * The debug trap after an instruction: data and I/O breakpoints that it hit, the T flag of a new task, and single-step when TF
-	 * was set as it began (SDM Vol. 3B §17.3.1). Undefined when there is none, or MOV SS holds it back (Vol. 3A §6.8.3).
+	 * The #DB that comes before the next instruction: a trap that is due since the last one, or an instruction breakpoint that RF
+	 * does not hold back (SDM Vol. 3B §17.3.1.1). Undefined when there is none, or MOV SS holds it back (Vol. 3A §6.8.3).
 	 */
-	debugTrapAfter(trapFlagWasSet: boolean): Fault | undefined {
-		const { state, retired } = this.core;
-		if (retired() < state.internal(Internal.debugShadowBoundary)) return undefined;
-		const pending = state.i32[Internal.pendingDebug >> 2]! | (trapFlagWasSet ? 1 << 14 : 0);
-		state.i32[Internal.pendingDebug >> 2] = 0;
-		return pending ? this.debug.raise(pending) : undefined;
+	debugFaultBefore(): Fault | undefined {
+		const { core, debug } = this;
+		const { state } = core;
+		this.delivery.enteredBySoftware = false;
+		if (this.inStackShadow) return undefined;
+		const due = this.takePendingDebug();
+		if (due) return debug.raise(due);
+		if (!debug.hasExecutionBreakpoints || core.readEflags() & Eflags.RF) return undefined;
+		const base = BigInt.asUintN(64, state.i64[(segmentSlot(Segment.cs) + SegmentSlot.effectiveBase) >> 3]!);
+		const linear = BigInt.asUintN(state.mode64 ? 64 : 32, base + state.rip);
+		const hits = debug.executionHits(linear);
+		return hits ? debug.raise(hits) : undefined;
 	}
 
-	/** The #DB of an instruction breakpoint at the next instruction; undefined when there is none or RF holds it back. */
-	debugFaultBefore(): Fault | undefined {
-		const { state } = this.core;
-		if (!this.debug.hasExecutionBreakpoints || this.core.readEflags() & Eflags.RF) return undefined;
-		const base = BigInt.asUintN(64, state.i64[(State.segments + 48) >> 3]!);
-		const linear = BigInt.asUintN(state.mode64 ? 64 : 32, base + state.rip);
-		const hits = this.debug.executionHits(linear);
-		return hits ? this.debug.raise(hits) : undefined;
+	/**
+	 * The debug trap after an instruction: data and I/O breakpoints that it hit, and single-step when TF was set as it began, but
+	 * not after INT n, INT3 and INTO, which cleared TF (SDM Vol. 3B §17.3.1.4). Undefined when there is none or MOV SS holds it back.
+	 */
+	debugTrapAfter(trapFlagWasSet: boolean): Fault | undefined {
+		if (this.inStackShadow) return undefined;
+		const step = trapFlagWasSet && !this.delivery.enteredBySoftware;
+		const due = this.takePendingDebug() | (step ? Dr6.BS : 0);
+		return due ? this.debug.raise(due) : undefined;
+	}
+
+	private get inStackShadow(): boolean {
+		const { state, retired } = this.core;
+		return retired() < state.internal(Internal.debugShadowBoundary);
+	}
+
+	private takePendingDebug(): number {
+		const { i32 } = this.core.state;
+		const pending = i32[Internal.pendingDebug >> 2]!;
+		i32[Internal.pendingDebug >> 2] = 0;
+		return pending;
 	}
 
 	/** #UD or #NM for an instruction that State.x87Trap or State.sseTrap stopped (SDM Vol. 3A Table 2-2, §13.1.4). */

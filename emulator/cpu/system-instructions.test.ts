@@ -386,6 +386,22 @@ test("instruction breakpoints and single steps make #DB with their DR6 bits", ()
 	bare.state.setGpr32(0, Selector.data0);
 	bare.run("moveToSegment", { registers: [Segment.ss, gpr(0)] });
 	assert.equal(bare.processor.debugTrapAfter(true), undefined, "MOV SS holds it back");
+	bare.state.flagsRest = 0;
+	assert.equal(bare.processor.debugFaultBefore(), undefined, "and the breakpoint of the next instruction");
+});
+
+test("INT n clears TF without a single-step trap; the T flag of a task traps before its first instruction", () => {
+	const bare = new BareProcessor().protectedMode();
+	bare.gate(Place.idt + 0x80 * 8, Selector.code0, 0x1000, 0x8e);
+	assert.equal(bare.processor.debugFaultBefore(), undefined);
+	bare.run("interrupt", { immediate: 0x80n });
+	assert.equal(bare.processor.debugTrapAfter(true), undefined);
+	bare.processor.debugFaultBefore();
+	assert.equal(bare.processor.debugTrapAfter(true)?.vector, Vector.debug);
+	bare.processor.debug.requestTrap(1 << 15);
+	assert.equal(bare.processor.needsSingleSteps, true);
+	assert.equal(bare.processor.debugFaultBefore()?.vector, Vector.debug);
+	assert.equal(bare.state.i32[(State.dr + 48) >> 2]! & 0x8000, 0x8000);
 });
 
 test("#UD or #NM for x87, MMX, SSE and WAIT", () => {
