@@ -178,7 +178,7 @@ async function readPageTables(page: WorkbenchPage): Promise<void> {
 		async () => /The walk fails here/.test(await text(view, ".walk[data-table=guest]")),
 		"the failing level",
 	);
-	await page.until(async () => /[1-9]\d* mappings/.test(await text(view, ".mappings")), "mappings");
+	await page.until(async () => /[1-9]\d* mappings?/.test(await text(view, ".mappings")), "mappings");
 	const all = Number((await text(view, ".mappings .bar [role=status]")).split(" ")[0]);
 	await view.locator("button.toggle", { hasText: "Large" }).click();
 	const large = await page.until(async () => {
@@ -187,7 +187,7 @@ async function readPageTables(page: WorkbenchPage): Promise<void> {
 	}, "fewer mappings with the filter");
 	assert.ok(large - 1 >= 1, "the pool is one large page");
 	await view.locator(".list-row").first().click();
-	const start = (await text(view, ".list-row .column-range")).split(" ")[0]!;
+	const start = (await text(view, ".list-row .column-range")).split("–")[0]!;
 	await page.until(
 		async () => (await text(view, ".walked")).includes(start),
 		"the walk of the mapping that was clicked",

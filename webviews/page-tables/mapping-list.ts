@@ -72,17 +72,17 @@ export class MappingList {
 			rowHeight: 22,
 			columns: [
 				{ title: "Linear range", class: "column-range" },
-				{ title: "Size", class: "column-size" },
-				{ title: "Physical", class: "column-target" },
-				{ title: "Page", class: "column-size" },
 				{ title: "Rights", class: "column-rights" },
+				{ title: "Physical", class: "column-target" },
+				{ title: "Size", class: "column-size" },
+				{ title: "Page", class: "column-size" },
 			],
 			render: (mapping) => [
-				`${mapping.start} – ${mapping.end}`,
-				sizeText(BigInt(mapping.end) - BigInt(mapping.start)),
-				mapping.target,
-				sizeText(BigInt(mapping.pageSize)),
+				`${mapping.start}–${mapping.end}`,
 				rights(mapping),
+				mapping.target,
+				sizeText(BigInt(mapping.end) - BigInt(mapping.start)),
+				sizeText(BigInt(mapping.pageSize)),
 			],
 			describe: (mapping) => {
 				const changed = this.#changed.has(mapping);
@@ -191,7 +191,7 @@ export class MappingList {
 		this.#changed = before ? changedMappings(before, this.#all) : new Set();
 		const onlyChanged = this.#choices.mappings.changed;
 		const shown = onlyChanged ? this.#all.filter((mapping) => this.#changed.has(mapping)) : this.#all;
-		const count = `${shown.length}${more ? "+" : ""} mappings`;
+		const count = `${shown.length}${more ? "+" : ""} ${shown.length === 1 ? "mapping" : "mappings"}`;
 		if (onlyChanged && !before) this.#show([], "Nothing to compare with yet: step or continue to the next stop.");
 		else this.#show(shown, shown.length === 0 ? "No mapping fits." : count);
 	}

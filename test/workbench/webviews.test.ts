@@ -1,0 +1,279 @@
+// The webviews alone in a browser, against an extension that answers from prepared data: what they show, that guest text
+// stays text, that everything works by keyboard.
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Browser, Page } from "playwright-core";
+import type { FragmentBody, FragmentSummary, MappingInfo } from "../../debug-adapter/protocol.ts";
+import { webviewPage } from "../../extension/views/webview-page.ts";
+import type { FromWebview, ToWebview, ViewState } from "../../webviews/messages.ts";
+import { findChromium, launchChromium } from "./chromium.ts";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const artifacts = join(root, ".cache", "artifacts");
+const chromium = findChromium();
+
+/** What a hostile guest might name a function. */
+const hostile = '<img src=x onerror="globalThis.broken = true">';
+
+const stopped: ViewState = {
+	phase: "stopped",
+	technique: "bt",
+	hasTranslationCache: true,
+	thread: { id: 1, kind: "vcpu", name: "vCPU 0" },
+	revision: 1,
+	breakpoints: [],
+};
+
+function summary(id: number): FragmentSummary {
+	const guest = 0x100000 + 16 * id;
+	return {
+		id,
+		guestStart: `0x${guest.toString(16)}`,
+		guestEnd: `0x${(guest + 9).toString(16)}`,
+		translatedStart: `0x${(0xffc00000 + 32 * id).toString(16)}`,
+		translatedEnd: `0x${(0xffc00010 + 32 * id).toString(16)}`,
+		symbol: id === 0 ? hostile : `f${id}`,
+		instructions: 2,
+		entries: id,
+		generation: 0,
+		valid: true,
+		exits: [
+			{ kind: "taken", guestTarget: "0x100010", symbol: "f1", state: "chained", fragment: 1 },
+			{ kind: "fallthrough", guestTarget: "0x100099", state: "continuation" },
+		],
+	};
+}
+
+function fragment(id: number): FragmentBody {
+	const about = summary(id);
+	const translated = { address: about.translatedStart, bytes: "89 f9", text: "mov ecx, edi" };
+	return {
+		...about,
+		lines: [
+			{
+				guest: about.guestStart,
+				guestBytes: "89 f9",
+				guestText: "mov ecx, edi",
+				tag: "IDENT",
+				translated: [translated],
+				current: id === 0 ? [{ threadId: 2, address: about.translatedStart }] : undefined,
+			},
+		],
+	};
+}
+
+function mapping(index: number): MappingInfo {
+	const start = 0x1000 * 2 * index;
+	return {
+		start: `0x${start.toString(16)}`,
+		end: `0x${(start + 0x1000).toString(16)}`,
+		target: `gpa:0x${(start + 0x100000).toString(16)}`,
+		pageSize: 4096,
+		writable: index % 2 === 0,
+		user: false,
+		executable: true,
+		global: false,
+		accessed: true,
+		dirty: false,
+	};
+}
+
+const mappings = Array.from({ length: 3000 }, (_, index) => mapping(index));
+
+/** The extension's part: the bodies of all requests. */
+function answer(command: string, values: Record<string, never>): unknown {
+	switch (command) {
+		case "hyperscope/tables":
+			return { tables: ["guest", "shadow"] };
+		case "hyperscope/mappings": {
+			const from = mappings.findIndex(({ end }) => BigInt(end) > BigInt(values.from!));
+			const part = from < 0 ? [] : mappings.slice(from, from + Number(values.limit));
+			const next = from + part.length < mappings.length ? part.at(-1)?.end : undefined;
+			return { mappings: part, next };
+		}
+		case "hyperscope/pageWalk":
+			return {
+				linear: values.address === "rip" ? "0xc0100000" : values.address,
+				symbol: hostile,
+				walks: [
+					{
+						table: "guest",
+						steps: [{ level: "PDE", index: 768, entryAddress: "gpa:0x1c00", entry: "0x83", flags: ["P", "W", "PS"] }],
+						result: { address: "gpa:0x100000", pageSize: 4 << 20, writable: true, user: false, executable: true },
+					},
+					{
+						table: "shadow",
+						steps: [
+							{ level: "PDE", index: 768, entryAddress: "hpa:0x9c00", entry: "0x5063", flags: ["P", "W"] },
+							{ level: "PTE", index: 256, entryAddress: "hpa:0x5400", entry: "0x0", flags: [], failure: "not present" },
+						],
+					},
+				],
+			};
+		case "hyperscope/fragments":
+			return {
+				cacheStart: "0xffc00000",
+				cacheEnd: "0xffe00000",
+				total: 2,
+				continuationsLeft: 2,
+				fragments: Number(values.start) === 0 ? [summary(0), summary(1)] : [],
+			};
+		case "hyperscope/fragment":
+			if (values.address === "nowhere") throw new Error("There is no fragment at nowhere.");
+			return fragment(Number(values.id ?? 0));
+		case "hyperscope/hashTable":
+			return { size: 4096, used: 2, buckets: [0, 1].map((index) => ({ index, guest: "0x0", fragment: index })) };
+		default:
+			throw new Error(`no answer to ${command}`);
+	}
+}
+
+describe("webviews", { skip: "missing" in chromium ? chromium.missing : false }, () => {
+	let browser: Browser;
+
+	before(async () => {
+		assert.ok("path" in chromium);
+		browser = await launchChromium(chromium.path);
+		mkdirSync(artifacts, { recursive: true });
+	});
+	after(() => browser?.close());
+
+	/** Opens a view under its own content security policy; `actions` collects what it asks the editor to do. */
+	async function open(name: "page-tables" | "fragments", state: ViewState) {
+		const page = await browser.newPage({ viewport: { width: 1100, height: 800 } });
+		const actions: FromWebview[] = [];
+		const errors: string[] = [];
+		page.on("pageerror", (error) => errors.push(error.message));
+		page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+		const origin = "http://view.test";
+		const send = (message: ToWebview) => page.evaluate((data) => window.postMessage(data, "*"), message);
+		await page.route(`${origin}/**`, (route) => {
+			const path = new URL(route.request().url()).pathname;
+			const html = webviewPage({
+				title: name,
+				script: `/${name}.js`,
+				style: `/${name}.css`,
+				source: origin,
+				language: "en",
+			});
+			if (path === "/") return route.fulfill({ contentType: "text/html", body: html });
+			if (path === "/favicon.ico") return route.fulfill({ body: "" });
+			const type = path.endsWith(".css") ? "text/css" : "text/javascript";
+			return route.fulfill({ contentType: type, body: readFileSync(join(root, "dist/webviews", path)) });
+		});
+		await page.exposeFunction("toExtension", async (message: FromWebview) => {
+			if (message.kind === "ready") await send({ kind: "state", state });
+			else if (message.kind === "action") actions.push(message);
+			else {
+				const { id, command } = message;
+				try {
+					await send({ kind: "answer", id, body: answer(command, (message.arguments ?? {}) as Record<string, never>) });
+				} catch (error) {
+					await send({ kind: "refused", id, sentence: (error as Error).message });
+				}
+			}
+		});
+		// As text: the test runner's compiler would put names into functions that the page does not know.
+		await page.addInitScript(`{
+			let saved;
+			globalThis.acquireVsCodeApi = () => ({
+				postMessage: (message) => globalThis.toExtension(message),
+				getState: () => saved,
+				setState: (state) => { saved = state; },
+			});
+		}`);
+		await page.goto(`${origin}/`);
+		return { page, actions, errors, send };
+	}
+
+	/** Nothing of what the guest named became markup, and the page met no error. */
+	async function finish(page: Page, errors: string[]): Promise<void> {
+		assert.equal(await page.evaluate("globalThis.broken"), undefined);
+		assert.equal(await page.locator("img").count(), 0);
+		assert.deepEqual(errors, []);
+		await page.close();
+	}
+
+	test("page tables: both walks, the failing level, a long list that is drawn in part", async () => {
+		const { page, errors } = await open("page-tables", stopped);
+		const shadow = page.locator(".walk[data-table=shadow]");
+		await shadow.waitFor();
+		assert.match((await shadow.locator(".step.failed").textContent())!, /PTE.*\[256\].*fails here: not present/);
+		assert.match((await page.locator(".walked").textContent())!, /0xc0100000 <img src=x/);
+		await page.getByText("3000 mappings").waitFor();
+		assert.ok((await page.locator(".list-row").count()) < 100, "only the rows in view exist");
+		await page.screenshot({ path: join(artifacts, "view-page-tables.png") });
+		await page.locator(".list-viewport").focus();
+		await page.keyboard.press("End");
+		await page.locator(`.list-row[aria-selected=true][aria-posinset="3000"]`).waitFor();
+		await page.waitForFunction(
+			(start) => document.querySelector(".walked")?.textContent?.includes(start),
+			mappings.at(-1)!.start,
+		);
+		await finish(page, errors);
+	});
+
+	test("page tables: what changed since the stop before", async () => {
+		const { page, errors, send } = await open("page-tables", stopped);
+		await page.getByText("3000 mappings").waitFor();
+		const original = mappings[5]!;
+		mappings[5] = { ...original, writable: !original.writable };
+		try {
+			await send({ kind: "state", state: { ...stopped, revision: 2 } });
+			await page.locator("button.toggle", { hasText: "Changed" }).click();
+			await page.getByText("1 mapping", { exact: true }).waitFor();
+			assert.match((await page.locator(".list-row.changed").textContent())!, /^0xa000–0xb000/);
+		} finally {
+			mappings[5] = original;
+		}
+		await finish(page, errors);
+	});
+
+	test("page tables: a search that is no range says so", async () => {
+		const { page, errors } = await open("page-tables", stopped);
+		await page.getByText("3000 mappings").waitFor();
+		await page.getByLabel("Search mappings").fill("main..0x5");
+		await page.getByLabel("Search mappings").press("Enter");
+		await page.getByText("is no range").waitFor();
+		await finish(page, errors);
+	});
+
+	test("fragments: guest code beside its translation, the current line, links, breakpoints", async () => {
+		const { page, actions, errors, send } = await open("fragments", stopped);
+		await page.locator("[data-fragment='0']").waitFor();
+		assert.equal(
+			await page.locator(".totals").textContent(),
+			"2 fragments, 2 continuations left; translation cache 0xffc00000 – 0xffe00000",
+		);
+		assert.match((await page.locator("tr.current").textContent())!, /0x100000.*mov ecx, edi.*IDENT.*0xffc00000/);
+		assert.equal(await page.getByRole("img").getAttribute("aria-label"), "Hash table: 2 of 4096 buckets used (0.0 %)");
+		await page.getByRole("button", { name: "Break at 0xffc00000" }).click();
+		assert.deepEqual(actions, [{ kind: "action", action: "toggleBreakpoint", address: "0xffc00000" }]);
+		await send({ kind: "state", state: { ...stopped, breakpoints: ["*0xffc00000"] } });
+		await page.locator(".breakpoint.set[data-address='0xffc00000'][aria-pressed=true]").waitFor();
+		await page.screenshot({ path: join(artifacts, "view-fragments.png") });
+		await page.getByRole("button", { name: "fragment 1" }).press("Enter");
+		await page.locator("[data-fragment='1']").waitFor();
+		await page.locator(".list-row.selected", { hasText: "f1" }).waitFor();
+		await send({ kind: "show", address: "nowhere" });
+		await page.getByText("There is no fragment at nowhere.").waitFor();
+		await finish(page, errors);
+	});
+
+	test("each view says what to do when there is nothing to show", async () => {
+		for (const name of ["page-tables", "fragments"] as const) {
+			const { page, actions, errors, send } = await open(name, { ...stopped, phase: "running", thread: undefined });
+			await page.getByRole("button", { name: "Pause" }).click();
+			assert.deepEqual(actions, [{ kind: "action", action: "pause" }]);
+			await send({ kind: "state", state: { ...stopped, phase: "ended", thread: undefined } });
+			await page.getByText("The machine has ended.").waitFor();
+			await finish(page, errors);
+		}
+		const { page, errors } = await open("fragments", { ...stopped, technique: "none", hasTranslationCache: false });
+		await page.getByText('Set "vmm": "bt" in launch.json').waitFor();
+		await finish(page, errors);
+	});
+});
