@@ -144,3 +144,36 @@ test("peeking crosses pages, ignores rights and sets no flag", () => {
 	assert.equal(memory.pokeLinear(0x5ffen, Uint8Array.of(9, 9, 9)), 2);
 	assert.equal(bare.read32(0x5ffc), 0x09090201);
 });
+
+test("addresses wrap at 4 GiB in a segment of 4 GiB, and stay below it outside 64-bit mode", () => {
+	const bare = new BareProcessor().protectedMode();
+	bare.physical.bus = { read: (_address, size) => (size === 2 ? 0xaaaa : 0), write: () => {} };
+	bare.write32(0, 0x44332211);
+	assert.equal(bare.processor.core.memory.read(Segment.ds, -2, 0, 4), 0x2211aaaa);
+});
+
+test("helpers find what the fast path entered, and nothing of another privilege", () => {
+	const bare = new BareProcessor().longMode();
+	const { memory } = bare.processor.core;
+	const entry = Place.tables + 0x3000 + 5 * 8;
+	bare.write64(entry, 0x5003n);
+	memory.write(Segment.ds, 0x5000, 0, 8, 0x11223344, 0x55667788);
+	const { fills } = bare.tlb;
+	assert.equal(memory.read(Segment.ds, 0x5000, 0, 8), 0x11223344);
+	assert.equal(memory.valueHigh, 0x55667788);
+	assert.equal(bare.tlb.fills, fills);
+	bare.state.cpl = 3;
+	bare.state.updateMode();
+	assert.deepEqual(
+		bare.faultOf(() => memory.read(Segment.ds, 0x5000, 0, 8)),
+		[Vector.pageFault, 5],
+	);
+	bare.state.cpl = 0;
+	bare.state.updateMode();
+	bare.processor.core.paging.flush();
+	bare.write64(entry, 0n);
+	assert.deepEqual(
+		bare.faultOf(() => memory.read(Segment.ds, 0x5000, 0, 8)),
+		[Vector.pageFault, 0],
+	);
+});

@@ -97,7 +97,7 @@ export const State = {
 	idtrBase: 0x4c0,
 	/** i32 */
 	idtrLimit: 0x4c8,
-	/** 64 × i64: model-specific registers by the index that cpu/msr.ts gives them. */
+	/** 64 × i64: model-specific registers by the index that cpu/model-specific-registers.ts gives them; the last are internal words, see cpu/processor-state.ts. */
 	msr: 0x500,
 	/** 32 bytes: value of a memory access that took the slow path. */
 	exchange: 0x700,
