@@ -36,7 +36,7 @@ export const nodeHostServices: HostServices = {
 	},
 };
 
-function byteStream(input: Readable, output: Writable): ByteStream {
+function byteStream(input: Readable, output: Writable, close: () => void): ByteStream {
 	let ended = false;
 	const listeners: (() => void)[] = [];
 	const end = () => {
@@ -54,13 +54,17 @@ function byteStream(input: Readable, output: Writable): ByteStream {
 		write: (bytes) => {
 			if (!ended) output.write(bytes);
 		},
-		end: () => void output.end(),
+		end: () => {
+			close();
+			end();
+		},
 	};
 }
 
 /** Standard input and output of this process. */
 export function standardStream(): ByteStream {
-	return byteStream(process.stdin, process.stdout);
+	// Standard output is not closed: what was written to it is still to be delivered when the process ends.
+	return byteStream(process.stdin, process.stdout, () => process.stdin.destroy());
 }
 
 export interface LoopbackServer {
@@ -80,7 +84,7 @@ export function listenOnLoopback(port: number, accept: (stream: ByteStream) => v
 			socket.setNoDelay(true);
 			sockets.add(socket);
 			socket.on("close", () => sockets.delete(socket));
-			accept(byteStream(socket, socket));
+			accept(byteStream(socket, socket, () => socket.end()));
 		});
 		server.on("error", reject);
 		server.listen(port, "127.0.0.1", () => {

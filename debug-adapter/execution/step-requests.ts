@@ -40,6 +40,8 @@ export class StepRequests {
 		const granularity = args.optionalWord("granularity", ["statement", "line", "instruction"]) ?? "statement";
 		void this.debuggee.stopped;
 		const processor = this.debuggee.processor(threadId);
+		// Below the guest there are no source lines: a physical CPU is stepped by host instructions.
+		const isHost = processor.kind === "pcpu" && this.debuggee.machine.technique !== "none";
 		this.start(
 			context,
 			() =>
@@ -48,7 +50,7 @@ export class StepRequests {
 					store: this.store,
 					processor,
 					kind,
-					granularity: granularity === "instruction" ? "instruction" : "line",
+					granularity: granularity === "instruction" || isHost ? "instruction" : "line",
 					takeInterrupts: this.takeInterrupts,
 					lines: this.program,
 				}),

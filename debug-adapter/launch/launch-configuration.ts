@@ -91,6 +91,8 @@ export async function readNamedFile(what: string, path: string, host: HostServic
 		return { name: fileName(path), bytes: await host.readFile(path) };
 	} catch (error) {
 		const code = (error as { code?: unknown } | undefined)?.code;
+		// A host that says it in words of its own says it best.
+		if (code === undefined && error instanceof Error) throw new RequestError(`${what}: ${error.message}`);
 		const reason =
 			code === "ENOENT" || code === "FileNotFound"
 				? "there is no such file"

@@ -4,6 +4,8 @@ const factors: Readonly<Record<string, number>> = { "": 1, K: 1024, M: 1024 ** 2
 
 /** The host's memory is one WebAssembly memory, of which the machine needs a part for itself. */
 const LARGEST = 3 * 1024 ** 3;
+/** A kernel is loaded at 1 MiB. */
+const SMALLEST = 2 * 1024 ** 2;
 
 /** Bytes of a memory size: a number, or a text such as "256M". @throws {RequestError} */
 export function parseMemorySize(value: string | number): number {
@@ -13,7 +15,7 @@ export function parseMemorySize(value: string | number): number {
 		throw new RequestError(
 			`launch: "memory" ${JSON.stringify(value)} is no memory size: write bytes in whole pages, or a number with K, M or G such as "256M".`,
 		);
-	if (bytes > LARGEST)
-		throw new RequestError(`launch: "memory" ${JSON.stringify(value)} is too much: a machine has 3G at most.`);
+	if (bytes > LARGEST || bytes < SMALLEST)
+		throw new RequestError(`launch: "memory" ${JSON.stringify(value)} is not possible: a machine has 2M to 3G.`);
 	return bytes;
 }

@@ -44,7 +44,8 @@ export class DapClient {
 		for (const [category, output] of this.output)
 			this.transcript.push(`<- output ${category} ${JSON.stringify(output)}`);
 		this.output.clear();
-		let text = line;
+		// Instruction counts belong to the machine's own tests: a device that takes one more step changes them all.
+		let text = line.replaceAll(/("state": "\w+", "instructionCount": )[1-9]\d*/g, "$1N");
 		for (const [from, to] of this.scrub) text = text.replaceAll(from, to);
 		this.transcript.push(text);
 	}
