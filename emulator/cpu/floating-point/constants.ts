@@ -9,6 +9,7 @@ export const ONE = 1n << BITS;
 
 /** The sum of x^(2n+1) / (2n+1) with alternating or equal signs: arctangent or inverse hyperbolic tangent of a small x. */
 function arctangentSeries(x: bigint, alternating: boolean): bigint {
+	if (x < 0n) return -arctangentSeries(-x, alternating);
 	const square = (x * x) >> BITS;
 	let power = x;
 	let sum = 0n;
@@ -109,3 +110,6 @@ const loaded: readonly Unpacked[] = [
 export function constantValue(index: number): Unpacked {
 	return loaded[index]!;
 }
+
+/** The π of 66 bits that the processor reduces the arguments of FSIN, FCOS, FSINCOS and FPTAN by (SDM Vol. 1 §8.3.8). */
+export const REDUCTION_PI = 0xc90fdaa22168c234cn << BigInt(FRACTION - 66);

@@ -190,7 +190,8 @@ export function divide(a: Unpacked, b: Unpacked, control: number): Result {
 	const flags = denormalFlag(a, b);
 	if (a.kind === Kind.infinity) return exactResult(infinity(negative), flags, control);
 	if (b.kind === Kind.infinity) return exactResult(zero(negative), flags, control);
-	if (b.kind === Kind.zero) return exactResult(infinity(negative), flags | Flag.zeroDivide, control);
+	// The division by zero comes before the denormal operand (SDM Vol. 1 §4.9.2).
+	if (b.kind === Kind.zero) return exactResult(infinity(negative), Flag.zeroDivide, control);
 	if (a.kind === Kind.zero) return exactResult(zero(negative), flags, control);
 	return roundResult(divideExact(a, b), control, flags);
 }

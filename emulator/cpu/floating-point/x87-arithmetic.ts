@@ -188,6 +188,7 @@ export function arithmeticHelpers(unit: X87Unit): Record<string, Helper> {
 			unit.top = unit.top + step;
 		}),
 		"x87:ffree": instruction(unit, (record, flags) => {
+			unit.raise(0, false);
 			unit.free(unit.records.register(record, 0));
 			if (flags & StoreFlag.pop) unit.pop();
 		}),

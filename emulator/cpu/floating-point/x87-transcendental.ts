@@ -1,8 +1,7 @@
 // F2XM1, FYL2X, FYL2XP1, FPTAN, FPATAN, FSIN, FCOS, FSINCOS (SDM Vol. 1 §8.3.7, §8.3.9), rounded from fixed-point values that
 // are good to far more than 64 bits.
 //
-// Deviation: results are correctly rounded with the exact π, where the processor's may be off by up to one unit in the last place
-// (SDM Vol. 1 §8.3.10) and FSIN, FCOS, FSINCOS and FPTAN reduce their argument by a π of 66 bits (§8.3.8).
+// Deviation: results are correctly rounded, where the processor's may be off by up to one unit in the last place (SDM Vol. 1 §8.3.10).
 
 import type { Helper } from "../../engine/helper.ts";
 import {
@@ -24,6 +23,7 @@ import {
 	naturalLogarithmOfSum,
 	ONE,
 	PI,
+	REDUCTION_PI,
 	sineAndCosine,
 } from "./constants.ts";
 import { compare, denormalFlag, exactResult, invalid, nanResult, type Result, roundResult } from "./extended.ts";
@@ -69,11 +69,11 @@ function nudged(value: Unpacked, larger: boolean, control: number, flags: number
 
 /** sine, cosine of x: x less a multiple of π/2, and the quadrant. */
 function reduceAngle(x: bigint): { sine: bigint; cosine: bigint } {
-	const half = PI >> 1n;
+	const half = REDUCTION_PI >> 1n;
 	// Rounded to nearest: the rest lies within ±π/4.
 	let quadrant = (2n * x + half) / (2n * half);
 	if (2n * x + half < 0n && quadrant * 2n * half !== 2n * x + half) quadrant--;
-	const { sine, cosine } = sineAndCosine(x - ((quadrant * PI) >> 1n));
+	const { sine, cosine } = sineAndCosine(x - quadrant * half);
 	switch (BigInt.asUintN(2, quadrant)) {
 		case 0n:
 			return { sine, cosine };
@@ -167,9 +167,9 @@ function exponential(value: Unpacked, control: number): Result {
 	const flags = denormalFlag(value);
 	const top = topExponent(value);
 	if (top >= 0) {
-		if (bitLength(value.significand & -value.significand) !== bitLength(value.significand) || top > 0)
-			return exactResult(value, flags, control);
-		return exactResult(value.negative ? finite(true, 1n, -1) : one, flags, control);
+		const isOne = top === 0 && (value.significand & (value.significand - 1n)) === 0n;
+		const result = isOne && value.negative ? finite(true, 1n, -1) : value;
+		return exactResult(result, flags | Flag.inexact, control | Flag.inexact);
 	}
 	if (top < -SMALL) {
 		const product = value.significand * LN2;

@@ -44,7 +44,7 @@ function load(unit: X87Unit, record: number, format: number): void {
 	switch (format) {
 		case DataFormat.register: {
 			const index = unit.records.register(record, 0);
-			if (unit.isEmpty(index) && unit.isEmpty(7)) {
+			if (unit.isEmpty(index)) {
 				if (unit.underflow(undefined)) {
 					unit.top = unit.top - 1;
 					unit.writeBits(0, indefinite);
@@ -182,7 +182,8 @@ function store(unit: X87Unit, record: number, parameter: number): void {
 		unit.recordInstruction(record);
 		const index = unit.records.register(record, 0);
 		let done = true;
-		if (unit.isEmpty(0)) done = unit.underflow(index);
+		if (unit.isEmpty(0) && parameter & StoreFlag.emptyAllowed) unit.raise(0, false);
+		else if (unit.isEmpty(0)) done = unit.underflow(index);
 		else {
 			unit.raise(0, false);
 			unit.writeBits(index, unit.bits(0));

@@ -209,6 +209,7 @@ export function defineMmx(table: InstructionTable): void {
 		/^Emms$/,
 		(o) => {
 			startMmx(o);
+			finishMmx(o);
 			o.setState32(State.x87Tag, Value.i32(0));
 		},
 		options,

@@ -19,7 +19,7 @@ export function startMmx(o: Operation): void {
 	o.f.if(o.state32(State.x87Status).and(ERROR_SUMMARY), () => o.helper("x87:pending"));
 }
 
-/** What an MMX instruction other than EMMS does to the x87 state: TOP = 0, no register is empty. */
+/** What an MMX instruction does to the x87 state: TOP = 0, no register is empty (SDM Vol. 3A Table 12-2). */
 export function finishMmx(o: Operation): void {
 	o.setState32(State.x87Status, o.state32(State.x87Status).and(~TOP));
 	o.setState32(State.x87Tag, Value.i32(0xff));

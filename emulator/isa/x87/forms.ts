@@ -30,7 +30,7 @@ export const DataFormat = {
 } as const;
 
 /** Added to a store's or comparison's parameter. */
-export const StoreFlag = { pop: 0x10, truncate: 0x20 } as const;
+export const StoreFlag = { pop: 0x10, truncate: 0x20, emptyAllowed: 0x40 } as const;
 
 /** Comparisons. */
 export const CompareFlag = { quiet: 1, pop: 2, popTwice: 4, toEflags: 8, withZero: 16 } as const;

@@ -109,7 +109,8 @@ function defineTransfer(table: InstructionTable): void {
 	store(/^Fisttp_m64int$/, DataFormat.integer64 | pop | truncate);
 	store(/^Fbstp_m80bcd$/, DataFormat.decimal | pop);
 	store(/^Fst_sti$/, DataFormat.register);
-	store(/^Fstp_sti(_DFD0|_DFD8)?$|^Fstpnce_sti$/, DataFormat.register | pop);
+	store(/^Fstp_sti(_DFD0|_DFD8)?$/, DataFormat.register | pop);
+	store(/^Fstpnce_sti$/, DataFormat.register | pop | StoreFlag.emptyAllowed);
 
 	for (const [index, mnemonic] of constantMnemonics.entries())
 		table.define(new RegExp(`^${mnemonic}$`), helperRow("x87:constant", index), options);
