@@ -330,14 +330,10 @@ function emitCases(
 	left: Label,
 	enter: Label,
 ): void {
-	const labels: Label[] = new Array(cases.length);
-	const nest = (index: number): void => {
-		f.block((label) => {
-			labels[index] = label;
-			if (index > 0) nest(index - 1);
-			else f.brTable(selector, labels, label);
-		});
-		f.scoped(() => cases[index]!({ left, enter }));
-	};
-	nest(cases.length - 1);
+	const labels = f.openBlocks(cases.length);
+	f.brTable(selector, labels, labels[0]!);
+	for (const emit of cases) {
+		f.closeBlock();
+		f.scoped(() => emit({ left, enter }));
+	}
 }

@@ -96,16 +96,41 @@ export function withImmediate(bytes: Uint8Array, code: Code, random: Random): Ui
 
 const singles = [
 	0, 1, 0x007fffff, 0x00800000, 0x00800001, 0x3f800000, 0x3f800001, 0x3f7fffff, 0x3f000000, 0x40000000, 0x4b000000,
-	0x4b800001, 0x4effffff, 0x4f000000, 0x4f000001, 0x5f000000, 0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fa12345, 0x7fc00000,
-	0x7fc12345, 0x00400000, 0x34000000, 0x33800000, 0x3fc00000, 0x40200000,
+	0x4b800001, 0x4effffff, 0x4f000000, 0x4f000001, 0x5f000000, 0x7f7fffff, 0x7f800000, 0x7f800001, 0x7fa12345,
+	0x7fc00000, 0x7fc12345, 0x00400000, 0x34000000, 0x33800000, 0x3fc00000, 0x40200000,
 ];
 const doubles = [
-	0n, 1n, 0x000fffffffffffffn, 0x0010000000000000n, 0x0010000000000001n, 0x3ff0000000000000n, 0x3ff0000000000001n,
-	0x3fefffffffffffffn, 0x3fe0000000000000n, 0x4000000000000000n, 0x41dfffffffc00000n, 0x41e0000000000000n,
-	0x41dfffffffe00000n, 0xc1e0000000100000n, 0x43dfffffffffffffn, 0x43e0000000000000n, 0x7fefffffffffffffn,
-	0x7ff0000000000000n, 0x7ff0000000000001n, 0x7ff4567800000000n, 0x7ff8000000000000n, 0x7ff8123400000000n,
-	0x36a0000000000000n, 0x369fffffffffffffn, 0x380fffffe0000000n, 0x3810000000000000n, 0x47efffffe0000000n,
-	0x47effffff0000000n, 0x3ff8000000000000n, 0x0008000000000000n, 0x3690000000000000n,
+	0n,
+	1n,
+	0x000fffffffffffffn,
+	0x0010000000000000n,
+	0x0010000000000001n,
+	0x3ff0000000000000n,
+	0x3ff0000000000001n,
+	0x3fefffffffffffffn,
+	0x3fe0000000000000n,
+	0x4000000000000000n,
+	0x41dfffffffc00000n,
+	0x41e0000000000000n,
+	0x41dfffffffe00000n,
+	0xc1e0000000100000n,
+	0x43dfffffffffffffn,
+	0x43e0000000000000n,
+	0x7fefffffffffffffn,
+	0x7ff0000000000000n,
+	0x7ff0000000000001n,
+	0x7ff4567800000000n,
+	0x7ff8000000000000n,
+	0x7ff8123400000000n,
+	0x36a0000000000000n,
+	0x369fffffffffffffn,
+	0x380fffffe0000000n,
+	0x3810000000000000n,
+	0x47efffffe0000000n,
+	0x47effffff0000000n,
+	0x3ff8000000000000n,
+	0x0008000000000000n,
+	0x3690000000000000n,
 ];
 
 export function randomSingle(random: Random): number {
@@ -231,10 +256,10 @@ export function randomState(random: Random, choices: StateChoices = {}): Instruc
 			new DataView(data.buffer).setBigUint64(at, low, true);
 			new DataView(data.buffer).setUint16(at + 8, high, true);
 		}
-	} else if (memory === 1)
-		for (let at = 0; at < 64; at++) data[at] = random.below(10) | (random.below(10) << 4);
+	} else if (memory === 1) for (let at = 0; at < 64; at++) data[at] = random.below(10) | (random.below(10) << 4);
 	const gpr = new BigUint64Array(4);
-	for (let n = 0; n < 4; n++) gpr[n] = random.below(2) ? random.wide() : BigInt.asUintN(64, BigInt(random.below(512) - 256));
+	for (let n = 0; n < 4; n++)
+		gpr[n] = random.below(2) ? random.wide() : BigInt.asUintN(64, BigInt(random.below(512) - 256));
 	return { fx, gpr, flags: 0n, data, vector: -1 };
 }
 
@@ -285,10 +310,13 @@ export function differences(
 }
 
 export function describe(state: InstructionState): string {
-	const hex = (from: number, length: number) => Buffer.from(state.fx.slice(from, from + length).reverse()).toString("hex");
+	const hex = (from: number, length: number) =>
+		Buffer.from(state.fx.slice(from, from + length).reverse()).toString("hex");
 	const lines = [`FCW ${hex(0, 2)} FSW ${hex(2, 2)} FTW ${hex(4, 1)} MXCSR ${hex(24, 4)}`];
 	lines.push(Array.from({ length: 8 }, (_, n) => `ST${n} ${hex(32 + n * 16, 10)}`).join(" "));
 	lines.push(Array.from({ length: 16 }, (_, n) => `XMM${n} ${hex(160 + n * 16, 16)}`).join(" "));
-	lines.push(`GPR ${[...state.gpr].map((v) => v.toString(16)).join(" ")} data@${DATA.toString(16)} ${Buffer.from(state.data).toString("hex")}`);
+	lines.push(
+		`GPR ${[...state.gpr].map((v) => v.toString(16)).join(" ")} data@${DATA.toString(16)} ${Buffer.from(state.data).toString("hex")}`,
+	);
 	return lines.join("\n");
 }

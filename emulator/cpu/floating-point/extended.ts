@@ -83,6 +83,8 @@ export interface Result {
 	readonly flags: number;
 	/** C1: rounded away from zero. */
 	readonly up: boolean;
+	/** The rounded result is tiny (Rounded.tiny). */
+	readonly tiny?: boolean;
 }
 
 /** Fields of the control word (SDM Vol. 1 §8.1.5): masks in bits 5:0, precision 9:8, rounding 11:10. */
@@ -140,7 +142,8 @@ function finishRegister(rounded: Rounded, control: number, flags: number): Resul
 	const wrapped = rounded.flags & Flag.overflow ? -WRAP : WRAP;
 	const overflowed = (rounded.flags & Flag.overflow) !== 0 && (control & Flag.overflow) === 0;
 	const underflowed = rounded.tiny && (control & Flag.underflow) === 0;
-	if (!overflowed && !underflowed) return { value: rounded.value, flags: flags | rounded.flags, up: rounded.up };
+	if (!overflowed && !underflowed)
+		return { value: rounded.value, flags: flags | rounded.flags, up: rounded.up, tiny: rounded.tiny };
 	const { unbounded } = rounded;
 	const value = { ...unbounded, exponent: unbounded.exponent + wrapped };
 	const kind = overflowed ? Flag.overflow : Flag.underflow;
@@ -152,7 +155,13 @@ function finishRegister(rounded: Rounded, control: number, flags: number): Resul
 }
 
 /** a + b or a - b. */
-export function add(a: Unpacked, b: Unpacked, subtract: boolean, control: number): Result {
+export function add(
+	a: Unpacked,
+	b: Unpacked,
+	subtract: boolean,
+	control: number,
+	format: Format = precisionFormat(control),
+): Result {
 	const nan = nanResult(a, b, control);
 	if (nan) return nan;
 	const bNegative = b.negative !== subtract;
@@ -166,10 +175,10 @@ export function add(a: Unpacked, b: Unpacked, subtract: boolean, control: number
 	const exact =
 		a.kind === Kind.zero ? { ...b, negative: bNegative } : b.kind === Kind.zero ? a : addExact(a, b, subtract);
 	if (exact.significand === 0n) return exactResult(zero(down), flags, control);
-	return roundResult(exact, control, flags);
+	return roundResult(exact, control, flags, format);
 }
 
-export function multiply(a: Unpacked, b: Unpacked, control: number): Result {
+export function multiply(a: Unpacked, b: Unpacked, control: number, format: Format = precisionFormat(control)): Result {
 	const nan = nanResult(a, b, control);
 	if (nan) return nan;
 	const negative = a.negative !== b.negative;
@@ -179,10 +188,10 @@ export function multiply(a: Unpacked, b: Unpacked, control: number): Result {
 	const flags = denormalFlag(a, b);
 	if (infinite) return exactResult(infinity(negative), flags, control);
 	if (zeros) return exactResult(zero(negative), flags, control);
-	return roundResult(multiplyExact(a, b), control, flags);
+	return roundResult(multiplyExact(a, b), control, flags, format);
 }
 
-export function divide(a: Unpacked, b: Unpacked, control: number): Result {
+export function divide(a: Unpacked, b: Unpacked, control: number, format: Format = precisionFormat(control)): Result {
 	const nan = nanResult(a, b, control);
 	if (nan) return nan;
 	const negative = a.negative !== b.negative;
@@ -193,16 +202,16 @@ export function divide(a: Unpacked, b: Unpacked, control: number): Result {
 	// The division by zero comes before the denormal operand (SDM Vol. 1 §4.9.2).
 	if (b.kind === Kind.zero) return exactResult(infinity(negative), Flag.zeroDivide, control);
 	if (a.kind === Kind.zero) return exactResult(zero(negative), flags, control);
-	return roundResult(divideExact(a, b), control, flags);
+	return roundResult(divideExact(a, b), control, flags, format);
 }
 
-export function squareRoot(a: Unpacked, control: number): Result {
+export function squareRoot(a: Unpacked, control: number, format: Format = precisionFormat(control)): Result {
 	const nan = nanResult(a, a, control);
 	if (nan) return nan;
 	if (a.kind === Kind.zero) return exactResult(a, 0, control);
 	if (a.negative) return invalid(control);
 	if (a.kind === Kind.infinity) return exactResult(a, 0, control);
-	return roundResult(squareRootExact(a), control, denormalFlag(a));
+	return roundResult(squareRootExact(a), control, denormalFlag(a), format);
 }
 
 export type Comparison = "less" | "equal" | "greater" | "unordered";

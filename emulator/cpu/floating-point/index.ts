@@ -1,6 +1,7 @@
 // The helpers of the x87, MMX and SSE rows.
 
 import { type Helper, Outcome } from "../../engine/helper.ts";
+import { sseHelpers } from "./sse-helpers.ts";
 import { stateImageHelpers } from "./state-image.ts";
 import { arithmeticHelpers } from "./x87-arithmetic.ts";
 import { scalingHelpers } from "./x87-scaling.ts";
@@ -19,6 +20,7 @@ export function floatingPointHelpers(host: FloatingPointHost): Record<string, He
 		...scalingHelpers(unit),
 		...transcendentalHelpers(unit),
 		...stateImageHelpers(unit),
+		...sseHelpers(host.physical),
 		"x87:pending": () => {
 			unit.checkPending();
 			return Outcome.next;

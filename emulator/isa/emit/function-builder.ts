@@ -162,6 +162,23 @@ export class FunctionBuilder {
 		this.body.byte(0x0b);
 	}
 
+	/** Opens `count` blocks, one inside the other; the labels are the innermost block's first. closeBlock() ends each. */
+	openBlocks(count: number): Label[] {
+		const labels: Label[] = [];
+		for (let opened = 0; opened < count; opened++) {
+			this.body.bytes([0x02, EMPTY_BLOCK]);
+			this.depth++;
+			labels.unshift({ depth: this.depth });
+		}
+		return labels;
+	}
+
+	/** Ends the innermost block of openBlocks(). */
+	closeBlock(): void {
+		this.depth--;
+		this.body.byte(0x0b);
+	}
+
 	br(label: Label): void {
 		this.body.byte(0x0c);
 		this.body.unsigned(this.depth - label.depth);
