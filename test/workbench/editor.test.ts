@@ -117,18 +117,21 @@ describe("the editor", { skip }, () => {
 		});
 	});
 
-	test("a breakpoint in the kernel holds; variables, registers, steps, disassembly and page tables are there", async () => {
-		const folder = workspace("kernel32");
-		launchConfiguration(folder, { program: join(folder, "kernel32.elf"), vmm: "none" });
-		await scenario("kernel32", folder, "directory-tree.c", async (page) => {
+	test("under binary translation: breakpoint, variables, registers, steps, page tables, fragments, disassembly", async () => {
+		// The sample's own launch.json, whose first configuration is binary translation with shadow page tables.
+		await scenario("kernel32", workspace("kernel32"), "directory-tree.c", async (page) => {
 			await runToBreakpoint(page);
+			await page.row("Call Stack", /^vCPU 0/);
+			await page.row("Call Stack", /^pCPU 0/);
 			await page.row("Call Stack", /^directory_tree_demonstrate/);
 			await page.expandRow("Variables", /^Locals|^Arguments/);
 			await page.row("Variables", /^depth = 0/);
 			await page.screenshot("stopped");
 
+			await readFragments(page);
 			await page.expandPane("Guest Registers");
 			await page.row("Guest Registers", /^eax\s*0x[0-9a-f]{8}$/);
+			await page.pane("Call Stack").locator(".monaco-list-row", { hasText: "add_up" }).first().click();
 			await page.page.keyboard.press("F10");
 			// Depth 0 is not greater than the deepest so far: line 79 is passed over.
 			await page.row("Call Stack", /^add_up.*80:/);
@@ -161,6 +164,7 @@ async function runToBreakpoint(page: WorkbenchPage): Promise<void> {
 	await page.setBreakpoint(78);
 	await page.page.keyboard.press("F5");
 	await page.stopped();
+	await page.expandRow("Call Stack", /^vCPU 0/);
 	await page.row("Call Stack", /^add_up/);
 }
 
@@ -172,6 +176,8 @@ async function readPageTables(page: WorkbenchPage): Promise<void> {
 		"a walk in the page-table view",
 	);
 	assert.match(await text(view, ".walked"), /add_up/, "without an address the instruction pointer is walked");
+	const shadow = await text(view, ".walk[data-table=shadow]");
+	assert.match(shadow, /PDE.*hpa:0x.*PTE.*hpa:0x.*→ hpa:0x/, "the shadow tables lie in host memory and lead there");
 	await view.locator("input[aria-label='Address to walk']").fill("0x5000");
 	await view.locator("input[aria-label='Address to walk']").press("Enter");
 	await page.until(
@@ -193,6 +199,58 @@ async function readPageTables(page: WorkbenchPage): Promise<void> {
 		"the walk of the mapping that was clicked",
 	);
 	await page.screenshot("page-tables");
+}
+
+/** The fragment view: totals, the current line, a link that is followed, a breakpoint in a fragment, a step through it. */
+async function readFragments(page: WorkbenchPage): Promise<void> {
+	await page.command("Hyperscope: Show Fragments");
+	const view = await page.webview(
+		() => document.querySelector("tr.current") !== null,
+		"the current line in the fragment view",
+	);
+	assert.match(await text(view, ".totals"), /^\d+ fragments, \d+ continuations? left; translation cache 0x/);
+	assert.match(await text(view, ".fragment h2"), /add_up/);
+	assert.match(await text(view, ".hash"), /Hash table: [1-9]\d* of \d+ buckets used/);
+	await page.screenshot("fragments");
+
+	const pane = page.pane("Call Stack");
+	await page.expandRow("Call Stack", /^pCPU 0/);
+	const rows = await pane.locator(".monaco-list-row").allTextContents();
+	const ofProcessor = rows.findIndex((row) => row.startsWith("pCPU 0")) + 1;
+	await pane.locator(".monaco-list-row").nth(ofProcessor).click();
+	const here = () =>
+		view.locator("tr.current .breakpoint[aria-label^='pCPU is here']").first().getAttribute("data-address");
+	const before = await page.until(here, "the line of the physical processor");
+	assert.match(before, /^0xff/, "it stands in the translation cache");
+	await page.page.keyboard.press("F11");
+	const next = await page.until(async () => {
+		const address = await here();
+		return address !== before ? address : undefined;
+	}, "the physical processor on its next instruction");
+	assert.match(next, /^0xff/);
+
+	await view.locator(`.breakpoint[data-address='${next}']`).click();
+	await view.locator(`.breakpoint.set[data-address='${next}']`).waitFor();
+	// Only rows in view exist: function breakpoints are listed below the exceptions.
+	await page.pane("Breakpoints").locator(".monaco-list-row").first().click();
+	await page.page.keyboard.press("End");
+	await page.row("Breakpoints", new RegExp(`^\\*${next}`));
+	await page.screenshot("fragment-breakpoint");
+
+	await view.locator(".fragment-list input").fill("add_file");
+	await view.locator(".fragment-list input").press("Enter");
+	await view.locator(".list-row", { hasText: "add_file" }).first().click();
+	const chained = view.locator(".exits li[data-state=chained] .link").first();
+	await page.until(async () => {
+		for (const row of await view.locator(".list-row", { hasText: "chained" }).all()) {
+			await row.click();
+			if (await chained.isVisible()) return true;
+		}
+		return false;
+	}, "a fragment with a chained exit");
+	const target = /\d+/.exec((await chained.textContent())!)![0];
+	await chained.click();
+	await view.locator(`.fragment[data-fragment='${target}']`).waitFor();
 }
 
 async function readDisassembly(page: WorkbenchPage): Promise<void> {

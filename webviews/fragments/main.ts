@@ -99,7 +99,9 @@ async function showCurrentFragment(): Promise<void> {
 	fragment = undefined;
 	fill(
 		fragmentPlace,
-		message("The code at the instruction pointer has no fragment yet. Choose one from the list, or step the guest on."),
+		message(
+			"The code at the instruction pointer has no fragment yet: it is translated when it first runs. Step the guest on, or choose a fragment from the list.",
+		),
 	);
 }
 
