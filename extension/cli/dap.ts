@@ -23,6 +23,8 @@ export async function serveDap(port: number | undefined): Promise<number> {
 	const services = { host: nodeHostServices, createMachine };
 	if (port === undefined) {
 		await serveStream(standardStream(), services);
+		// The client may keep its end of the pipe open; the session is over all the same.
+		process.stdin.destroy();
 		return 0;
 	}
 	let server: Awaited<ReturnType<typeof serveLoopback>>;
