@@ -91,7 +91,8 @@ export class ControlTransfer {
 		const inner = (code[1] & High.conforming) === 0 && dpl < vcpu.cpl;
 		if (dpl !== 0 && dpl !== vcpu.cpl) refuse("enters ring 1 or 2", registers.eip);
 		if (offset > descriptorLimit(code)) throw new GuestFault(Vector.generalProtection, ext);
-		const flags = guest.eflags | (!software && !external && isFaultVector(vector) ? RF : 0);
+		// The host's image has RF set because the host took a fault; the guest's has it only for a fault of its own.
+		const flags = (guest.eflags & ~RF) | (!software && !external && isFaultVector(vector) ? RF : 0);
 		const frame = [registers.eip, vcpu.cs.selector, flags];
 		if (errorCode !== undefined) frame.unshift(errorCode);
 		if (inner) {
