@@ -23,7 +23,8 @@ import type { Program } from "./program.ts";
 const widths: Readonly<Record<string, number>> = {
 	ip: 16,
 	flags: 16,
-	cpl: 2,
+	// A number, not a character.
+	cpl: 32,
 };
 
 /** Bits of a register by its name, for names that are aliases of others. */

@@ -9,13 +9,19 @@ import type { FrameStore } from "./frame-store.ts";
 /** What DAP calls "all frames" is cut here. */
 const MOST_FRAMES = 1000;
 
+/** Which fragment translated code belongs to; what lies in the cache and in none is a stub of the VMM. */
+function placeInCache(pc: bigint, debuggee: Debuggee): string {
+	if (!debuggee.isTranslatedCode(pc)) return "";
+	const fragment = debuggee.machine.translationCache?.fragmentAt(pc);
+	return fragment ? ` (fragment ${fragment.id})` : " (VMM stub)";
+}
+
 function frameName(frame: Frame, debuggee: Debuggee, program: Program): string {
 	const { pc } = frame.activation;
 	if (frame.virtual) {
 		const name = frame.virtual.name || hex(frame.virtual.functionStart);
 		const inlined = frame.virtual.isInlined ? " (inlined)" : "";
-		const fragment = debuggee.isTranslatedCode(pc) ? debuggee.machine.translationCache?.fragmentAt(pc) : undefined;
-		return `${name}${inlined}${fragment ? ` (fragment ${fragment.id})` : ""}`;
+		return `${name}${inlined}${placeInCache(pc, debuggee)}`;
 	}
 	return program.symbolize(pc) ?? hex(pc);
 }

@@ -62,8 +62,11 @@ export class StackWalker {
 		this.processor.readMemory({ space: "lin", value }, length);
 
 	private callerOf(activation: Activation): { activation: Activation; by: Entry; cfa: bigint } | undefined {
-		const { registers, model, isCaller } = activation;
-		if (!this.hasUnwindRules(activation)) {
+		const { model, isCaller } = activation;
+		// Translated code uses the stack as the guest code does that it was made from: that has the rules.
+		const guestPc = this.program.guestAddress(activation.pc);
+		const registers = new Map(activation.registers).set(model.returnAddress, guestPc);
+		if (!this.hasUnwindRules({ ...activation, pc: guestPc, registers })) {
 			const trap = this.trapAbove(activation);
 			if (trap) return trap;
 		}

@@ -7,11 +7,11 @@ import { assertGolden } from "./golden.ts";
 const samples = fileURLToPath(new URL("../../extension/samples", import.meta.url));
 const thread = { threadId: 1 };
 
-async function launched(): Promise<DapClient> {
+async function launched(vmm: "none" | "bt" = "none"): Promise<DapClient> {
 	const client = new DapClient({ scrub: [[samples, "SAMPLES"]] });
 	await client.ask("initialize", { adapterID: "hyperscope" });
 	client.transcript.length = 0;
-	await client.ask("launch", { program: `${samples}/kernel32/kernel32.elf`, vmm: "none", memory: "64M" });
+	await client.ask("launch", { program: `${samples}/kernel32/kernel32.elf`, vmm, memory: "64M" });
 	return client;
 }
 
@@ -79,29 +79,31 @@ test("golden session: kernel32, data structures, conditions, data breakpoints", 
 	assertGolden("kernel32", import.meta.url, client.transcript);
 });
 
-test("a step over a line whose store faults comes back from the fault", async () => {
-	const client = await launched();
-	const user = `${samples}/kernel32/user.c`;
-	const at = async () => {
-		const [frame] = (await client.ask("stackTrace", { ...thread, levels: 1 })).stackFrames;
-		return { name: frame.name, line: frame.line };
-	};
-	const { breakpoints } = await client.ask("setFunctionBreakpoints", { breakpoints: [{ name: "make_list" }] });
-	assert.equal(breakpoints[0].verified, true);
-	await client.ask("configurationDone");
-	await client.event("stopped");
-	await client.ask("setFunctionBreakpoints", { breakpoints: [] });
-	const lines = [];
-	for (let step = 0; step < 12; step++) {
-		lines.push(await at());
-		assert.equal((await client.move("next", thread)).reason, "step");
-	}
-	// Each line of the function in turn, though stores to fresh pages enter the kernel meanwhile.
-	assert.deepEqual([...new Set(lines.slice(0, 8).map((one) => one.name))], ["make_list"]);
-	const source = await client.ask("source", { source: { path: user } });
-	assert.match(source.content, /make_list/);
-	client.dispose();
-});
+for (const vmm of ["none", "bt"] as const) {
+	test(`a step over a line whose store faults comes back from the fault, vmm ${vmm}`, async () => {
+		const client = await launched(vmm);
+		const user = `${samples}/kernel32/user.c`;
+		const at = async () => {
+			const [frame] = (await client.ask("stackTrace", { ...thread, levels: 1 })).stackFrames;
+			return { name: frame.name, line: frame.line };
+		};
+		const { breakpoints } = await client.ask("setFunctionBreakpoints", { breakpoints: [{ name: "make_list" }] });
+		assert.equal(breakpoints[0].verified, true);
+		await client.ask("configurationDone");
+		await client.event("stopped");
+		await client.ask("setFunctionBreakpoints", { breakpoints: [] });
+		const lines = [];
+		for (let step = 0; step < 12; step++) {
+			lines.push(await at());
+			assert.equal((await client.move("next", thread)).reason, "step");
+		}
+		// Each line of the function in turn, though stores to fresh pages enter the kernel meanwhile.
+		assert.deepEqual([...new Set(lines.slice(0, 8).map((one) => one.name))], ["make_list"]);
+		const source = await client.ask("source", { source: { path: user } });
+		assert.match(source.content, /make_list/);
+		client.dispose();
+	});
+}
 
 test("the same session twice gives the same conversation", async () => {
 	const run = async () => {
