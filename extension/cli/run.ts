@@ -10,6 +10,7 @@ import {
 } from "../../emulator/machine/virtual-machine.ts";
 import { createMachine } from "../../emulator/vmm/create-machine.ts";
 import type { RunArguments } from "./arguments.ts";
+import { statisticsByFunction } from "./fragment-statistics.ts";
 
 /** Instructions between two looks at the host's clock and at standard input. */
 const SLICE = 4_000_000;
@@ -138,7 +139,16 @@ export async function runMachine(options: RunArguments): Promise<number> {
 	if (options.stats !== undefined) {
 		const statistics = machine.statistics();
 		const mips = statistics.instructions / seconds / 1e6;
-		const result = { ...statistics, seconds, mips, stop, memoryHash: machine.memoryHash() };
+		const functions =
+			options.image === undefined ? undefined : statisticsByFunction(machine, readFile(options.image).bytes);
+		const result = {
+			...statistics,
+			...(functions ? { functions } : {}),
+			seconds,
+			mips,
+			stop,
+			memoryHash: machine.memoryHash(),
+		};
 		writeFileSync(options.stats, `${JSON.stringify(result, null, 2)}\n`);
 	}
 	return status;

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { hyperscopeRun, root } from "../tools/command-line.ts";
+import { symbolAddress } from "../tools/image-symbols.ts";
 
 const samples = join(root, "extension/samples");
 
@@ -16,6 +17,25 @@ for (const name of ["hello", "isprime", "kernel32", "kernel64"]) {
 		assert.equal(result.statistics.stop, "debug-exit");
 	});
 }
+
+for (const name of ["hello", "isprime", "kernel32"]) {
+	test(`${name} under bt with shadow page tables prints the same`, async () => {
+		const result = await hyperscopeRun([join(samples, name, `${name}.elf`), "--vmm", "bt", "--mmu", "shadow"], 300);
+		assert.equal(result.status, 1, result.errors);
+		assert.equal(result.output, readFileSync(join(samples, name, "expected.txt"), "latin1"));
+		assert.ok(result.statistics.bt.fragments > 0);
+		assert.ok(result.statistics.mmu.hiddenFaults > 0);
+	});
+}
+
+test("isPrime(49) under bt: four fragments, two continuations left, one chaining jump, `return 1` never translated", async () => {
+	const image = join(samples, "isprime/isprime.elf");
+	const { statistics } = await hyperscopeRun([image, "--vmm", "bt"], 120);
+	const { fragments, continuationsLeft, chained, translationUnits } = statistics.functions.isPrime;
+	assert.deepEqual({ fragments, continuationsLeft, chained }, { fragments: 4, continuationsLeft: 2, chained: 1 });
+	const prime = `0x${symbolAddress(image, "prime").toString(16)}`;
+	assert.ok(!translationUnits.includes(prime), `the block at ${prime} returns 1`);
+});
 
 test("bad usage and unreadable images end with status 2 and one line", async () => {
 	const cases: [string[], RegExp][] = [

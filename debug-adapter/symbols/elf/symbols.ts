@@ -102,6 +102,14 @@ export class ElfSymbols {
 		return (typeof found === "number" ? [found] : found).map((index) => this.#symbol(index));
 	}
 
+	/** Every function symbol with a size, in the order of the table. */
+	*functions(): Generator<ElfSymbol> {
+		for (let index = 0; index < this.#count; index++) {
+			const symbol = this.#symbol(index);
+			if (symbol.type === "function" && symbol.size > 0n) yield symbol;
+		}
+	}
+
 	/** The names that begin with `prefix`, at most `limit`, sorted; for completion. */
 	namesWithPrefix(prefix: string, limit: number): string[] {
 		const found: string[] = [];
