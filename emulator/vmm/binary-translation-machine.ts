@@ -101,9 +101,11 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		this.input = new SerialInput(host.clock, devices.com1);
 		this.monitor = new Monitor(host, configuration.memory, devices.ports, () => devices.acknowledge(), {
 			event: (event, description, details) => this.event(event, description, details),
+			wants: () => this.filters.length > 0,
 			translated: (fragment) => {
 				this.breakpoints.translated(fragment);
-				this.event("translate", `Translated the unit at 0x${fragment.guestStart.toString(16)}`, {});
+				if (this.filters.length > 0)
+					this.event("translate", `Translated the unit at 0x${fragment.guestStart.toString(16)}`, {});
 			},
 			tripleFault: () => this.end({ reason: "triple-fault", processor: VCPU, description: this.describeShutdown() }),
 			halted: () =>

@@ -57,6 +57,8 @@ export interface MonitorStatistics {
 export interface MonitorObserver {
 	/** Something that can be broken on. True: the machine stops before the VMM goes on with it. */
 	event(event: EventName, description: string, details: EventDetails): boolean;
+	/** False when event() would certainly say false. */
+	wants(event: EventName): boolean;
 	translated(fragment: Fragment): void;
 	tripleFault(): void;
 	/** The guest halted with interrupts off, or nothing can wake it. */
@@ -177,6 +179,11 @@ export class Monitor {
 				invalidatePage: (linear) => this.invalidatePage(linear),
 				localTableLoaded: (length) => this.control.loadLocalDescriptorTable(length),
 				stackSegmentLoaded: () => this.publishStack(),
+				loadHostSegment: (segment, selector) => {
+					this.descriptors.refresh(selector);
+					host.processor.core.segmentation.load(segment, selector);
+					this.descriptors.drop(selector);
+				},
 				executeCpuid: () => void host.processor.helpers.cpuid!(0, 0),
 				timestamp: () => host.now(),
 				softwareInterrupt: (vector, next) => this.softwareInterrupt(vector, next),
@@ -279,8 +286,8 @@ export class Monitor {
 	}
 
 	/** Tells an event; when the machine has to stop, `work` is what is left to do. True when it stops. */
-	private stopsAt(event: EventName, description: string, details: EventDetails, work: () => void): boolean {
-		if (!this.observer.event(event, description, details)) return false;
+	private stopsAt(event: EventName, description: () => string, details: EventDetails, work: () => void): boolean {
+		if (!this.observer.wants(event) || !this.observer.event(event, description(), details)) return false;
 		this.suspend(work);
 		return true;
 	}
@@ -358,7 +365,7 @@ export class Monitor {
 		if (result !== FillResult.filled) return false;
 		const back = () => this.leaveTo(frame);
 		const what = () => `Hidden page fault: the shadow now maps 0x${address.toString(16).padStart(8, "0")}`;
-		if (!this.stopsAt("hidden-page-fault", what(), { address, errorCode: frame.errorCode }, back)) back();
+		if (!this.stopsAt("hidden-page-fault", what, { address, errorCode: frame.errorCode }, back)) back();
 		return true;
 	}
 
@@ -429,8 +436,7 @@ export class Monitor {
 	private untrace(page: number): void {
 		this.shadow.forgetTables(page);
 		this.cache.bytesChanged(page, 0, 4096);
-		if (this.shadow.traces.reasonsOf(page) & Trace.descriptors)
-			this.refuseInstruction(this.code.instructionAt(this.registers.eip).instruction);
+		this.descriptors.untracePage(page);
 	}
 
 	/** An instruction that traps again and again gets a translation that calls out at once. */
@@ -471,6 +477,12 @@ export class Monitor {
 			return;
 		}
 		const { instruction, next } = this.code.instructionAt(registers.eip);
+		if (errorCode !== 0 && (errorCode & 2) === 0 && !this.descriptors.isTraced(errorCode)) {
+			if (this.privileged.loadSegment(instruction, next)) {
+				this.resume();
+				return;
+			}
+		}
 		if (this.guest.user && (errorCode === 0 || errorCode & 2) && this.userTraps(instruction)) {
 			this.privileged.execute(instruction, next);
 			this.resume();
@@ -501,7 +513,7 @@ export class Monitor {
 	/** A load found no shadow descriptor although the guest has one: makes it and says true. */
 	private shadowDescriptorMissing(errorCode: number): boolean {
 		const selector = errorCode & 0xfffc;
-		if (this.descriptors.isShadowed(selector)) return false;
+		if (this.descriptors.isShadowed(selector) || !this.descriptors.isTraced(selector)) return false;
 		const guest = this.descriptors.descriptor(selector);
 		const isSegment = guest !== undefined && (guest[1] & 0x1000) !== 0;
 		if (!isSegment || (guest[1] & 0x8000) === 0) return false;
@@ -514,15 +526,20 @@ export class Monitor {
 	private raise(fault: GuestFault): void {
 		const { vector, errorCode } = fault;
 		const { eip } = this.registers;
-		const where = `at 0x${eip.toString(16).padStart(8, "0")}`;
+		const where = () => `at 0x${eip.toString(16).padStart(8, "0")}`;
 		if (vector === Vector.pageFault) {
 			this.statistics.trueFaults++;
 			const address = fault.address >>> 0;
-			const text = `True page fault on 0x${address.toString(16).padStart(8, "0")} ${where}`;
+			const text = () => `True page fault on 0x${address.toString(16).padStart(8, "0")} ${where()}`;
 			const details = { vector, errorCode, address };
 			if (this.stopsAt("true-page-fault", text, details, () => this.deliverFault(fault))) return;
 		} else if (
-			this.stopsAt("exception", `Exception ${vector} ${where}`, { vector, errorCode }, () => this.deliverFault(fault))
+			this.stopsAt(
+				"exception",
+				() => `Exception ${vector} ${where()}`,
+				{ vector, errorCode },
+				() => this.deliverFault(fault),
+			)
 		)
 			return;
 		this.deliverFault(fault);
@@ -582,7 +599,7 @@ export class Monitor {
 		registers.eip = site.guest;
 		if (site.kind === "sti") registers.write32(1, vmm.read32(VcpuBlock.savedEcx));
 		const text = () => `Callout for the instruction at 0x${site.guest.toString(16).padStart(8, "0")}`;
-		if (this.stopsAt("callout", text(), { address: site.guest }, () => this.performCallout(site, frame.eip))) return;
+		if (this.stopsAt("callout", text, { address: site.guest }, () => this.performCallout(site, frame.eip))) return;
 		this.performCallout(site, frame.eip);
 	}
 
@@ -733,6 +750,7 @@ export class Monitor {
 			[vcpu.cs, "code"],
 			[vcpu.ss, "stack"],
 		] as const) {
+			if (!descriptors.isTraced(segment.selector)) descriptors.refresh(segment.selector);
 			if (!descriptors.isShadowed(segment.selector) && !this.shadowDescriptorMissing(segment.selector))
 				refuse(`runs user code whose ${what} segment is not in its tables`, registers.eip);
 		}
@@ -748,7 +766,7 @@ export class Monitor {
 		const { eip } = this.registers;
 		const vector = this.acknowledgeInterrupt();
 		this.statistics.interruptsDelivered++;
-		const text = `Interrupt ${vector} at 0x${eip.toString(16).padStart(8, "0")}`;
+		const text = () => `Interrupt ${vector} at 0x${eip.toString(16).padStart(8, "0")}`;
 		const work = () => this.deliver(vector, undefined, true);
 		if (!this.stopsAt("interrupt", text, { vector }, work)) work();
 	}

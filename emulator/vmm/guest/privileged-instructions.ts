@@ -2,7 +2,7 @@
 // the vCPU and moves EIP, or throws the fault that the processor would raise (SDM Vol. 2, "Operation" of each).
 
 import { Segment, type SegmentIndex } from "../../isa/state.ts";
-import { descriptorLimit } from "../segments/shadow-descriptor.ts";
+import { type DescriptorWords, descriptorLimit } from "../segments/shadow-descriptor.ts";
 import type { InstructionBytes } from "../translate/instruction-bytes.ts";
 import { GUEST_CR4 } from "../virtual-cpu.ts";
 import type { ControlTransfer } from "./control-transfer.ts";
@@ -23,6 +23,8 @@ export interface PrivilegedSurroundings {
 	invalidatePage(linear: number): void;
 	localTableLoaded(length: number): void;
 	stackSegmentLoaded(): void;
+	/** Loads ES, DS or FS of the host with a checked selector whose descriptor has no lasting shadow. */
+	loadHostSegment(segment: SegmentIndex, selector: number): void;
 	/** The host's answer to CPUID with EAX and ECX as they are in the registers: changes EAX, EBX, ECX, EDX. */
 	executeCpuid(): void;
 	timestamp(): number;
@@ -33,6 +35,16 @@ export interface PrivilegedSurroundings {
 const { generalProtection, invalidOpcode, segmentNotPresent } = Vector;
 const [EAX, ECX, EDX, EBX] = [0, 1, 2, 3] as const;
 const ZF = 0x40;
+const POPPED = new Map<number, SegmentIndex>([
+	[0x07, Segment.es],
+	[0x1f, Segment.ds],
+	[0x0fa1, Segment.fs],
+]);
+const FAR_POINTERS = new Map<number, SegmentIndex>([
+	[0xc4, Segment.es],
+	[0xc5, Segment.ds],
+	[0x0fb4, Segment.fs],
+]);
 const TWO_32 = 0x100000000;
 /** Types of system descriptors that LAR and LSL accept (SDM Vol. 2A Tables 3-53, 3-57). */
 const LAR_TYPES = [1, 2, 3, 4, 5, 9, 11, 12];
@@ -197,19 +209,58 @@ export class PrivilegedInstructions {
 
 	private loadGs(selector: number): void {
 		const { guest } = this;
-		const { gs, cpl } = guest.vcpu;
-		if ((selector & ~3) === 0) {
-			gs.selector = selector;
-			gs.access |= 0x10000;
-			return;
-		}
+		const found = this.dataDescriptor(selector);
+		if (found === undefined) {
+			guest.vcpu.gs.selector = selector;
+			guest.vcpu.gs.access |= 0x10000;
+		} else guest.fillSegment(guest.vcpu.gs, selector, found);
+	}
+
+	/** The descriptor that a load of ES, DS, FS or GS finds; undefined for a null selector. @throws {GuestFault} #GP, #NP */
+	private dataDescriptor(selector: number): DescriptorWords | undefined {
+		const { guest } = this;
+		const { cpl } = guest.vcpu;
+		if ((selector & ~3) === 0) return undefined;
 		const found = guest.findDescriptor(selector, generalProtection);
 		const readable = (found[1] & High.code) === 0 || (found[1] & High.writable) !== 0;
 		const conforming = (found[1] & (High.code | High.conforming)) === (High.code | High.conforming);
 		const allowed = conforming || (privilegeOf(found) >= cpl && privilegeOf(found) >= (selector & 3));
 		if ((found[1] & High.s) === 0 || !readable || !allowed) throw new GuestFault(generalProtection, selector & 0xfffc);
 		if ((found[1] & High.present) === 0) throw new GuestFault(segmentNotPresent, selector & 0xfffc);
-		guest.fillSegment(gs, selector, found);
+		return found;
+	}
+
+	/**
+	 * Loads of a segment register that translated and user code do by themselves as long as the descriptor has a shadow:
+	 * MOV, POP, LES, LDS, LFS. False for other instructions. @throws {GuestFault} with nothing changed
+	 */
+	loadSegment(i: InstructionBytes, next: number): boolean {
+		const { guest, operands } = this;
+		const { registers } = guest;
+		operands.begin(i);
+		const size = i.operandSize16 ? 2 : 4;
+		const popped = POPPED.get(i.opcode);
+		const far = FAR_POINTERS.get(i.opcode);
+		if (popped !== undefined) {
+			this.surroundings.loadHostSegment(popped, this.checked(guest.peekStack(0, size) & 0xffff));
+			registers.esp = (registers.esp + size) >>> 0;
+		} else if (far !== undefined && i.inMemory) {
+			const at = operands.operandAddress(size + 2, false);
+			const offset = guest.read(at, size);
+			this.surroundings.loadHostSegment(far, this.checked(guest.read((at + size) >>> 0, 2)));
+			registers.write(i.reg, size, offset);
+		} else if (i.opcode === 0x8e && (i.reg === Segment.es || i.reg === Segment.ds || i.reg === Segment.fs)) {
+			this.surroundings.loadHostSegment(i.reg as SegmentIndex, this.checked(operands.readOperand(2)));
+		} else return false;
+		registers.eip = next >>> 0;
+		return true;
+	}
+
+	private checked(selector: number): number {
+		const found = this.dataDescriptor(selector);
+		if (found !== undefined && (found[1] & High.accessed) === 0)
+			this.guest.descriptors.setHighBits(selector, High.accessed);
+		return selector;
 	}
 
 	private twoBytes(i: InstructionBytes): boolean {

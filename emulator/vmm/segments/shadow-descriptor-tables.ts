@@ -16,12 +16,19 @@ class ShadowedTable {
 	length = 0;
 	/** Guest-physical pages that hold it, in linear order; -1 where none is mapped. */
 	pages: number[] = [];
+	/** False when the table shares its pages with data that is written often: then it has no trace and no lasting shadows. */
+	traced = true;
+	/** Writes to its pages beside the table. */
+	misses = 0;
 
 	constructor(
 		readonly area: number,
 		readonly capacity: number,
 	) {}
 }
+
+/** Writes beside a table, in its pages, after which the trace costs more than loads that trap. */
+const MISS_LIMIT = 64;
 
 export class ShadowDescriptorTables {
 	private readonly global = new ShadowedTable(Area.globalDescriptorTable, FIRST_VMM_DESCRIPTOR);
@@ -49,6 +56,8 @@ export class ShadowDescriptorTables {
 		this.vmm.fill32(table.area, table.capacity / 4, 0);
 		const old = table.pages;
 		table.pages = this.pagesOf(table);
+		table.traced = true;
+		table.misses = 0;
 		for (const page of old) if (!this.holds(page)) this.shadow.traces.clear(page, Trace.descriptors);
 		for (const page of table.pages) if (page >= 0) this.shadow.traces.set(page, Trace.descriptors);
 		const end = Math.min(table.length, table.capacity);
@@ -88,10 +97,50 @@ export class ShadowDescriptorTables {
 				if (held !== page) return;
 				const start = ((table.base & ~0xfff) >>> 0) + index * 4096 + (address & 0xfff) - table.base;
 				const end = Math.min(start + length, table.length, table.capacity);
+				if (!table.traced) return;
+				if (end <= 0 || start >= table.length) {
+					if (++table.misses > MISS_LIMIT) this.untrace(table);
+					return;
+				}
 				for (let offset = Math.max(0, start & ~7); offset < end; offset += 8)
 					if (offset + 8 <= table.length) this.synchronize(table, offset);
 			});
 		}
+	}
+
+	/** Gives up a table's trace: from now on each load of a segment traps and is done by the VMM. */
+	private untrace(table: ShadowedTable): void {
+		table.traced = false;
+		this.vmm.fill32(table.area, table.capacity / 4, 0);
+		for (const page of table.pages)
+			if (page >= 0 && ![this.global, this.local].some((other) => other.traced && other.pages.includes(page)))
+				this.shadow.traces.clear(page, Trace.descriptors);
+	}
+
+	/** Lets the pages of descriptor tables be written without the VMM. */
+	untracePage(page: number): void {
+		for (const table of [this.global, this.local]) if (table.pages.includes(page)) this.untrace(table);
+	}
+
+	/** True when the table of a selector is traced, so that its shadows may stay. */
+	isTraced(selector: number): boolean {
+		return (selector & 4 ? this.local : this.global).traced;
+	}
+
+	/** Makes the shadow of a selector's descriptor, as the guest's table has it now. */
+	refresh(selector: number): void {
+		const table = selector & 4 ? this.local : this.global;
+		const offset = selector & 0xfff8;
+		if (offset + 8 <= Math.min(table.length, table.capacity)) this.synchronize(table, offset);
+	}
+
+	/** Takes the shadow of a selector's descriptor away again, when its table is not traced. */
+	drop(selector: number): void {
+		const table = selector & 4 ? this.local : this.global;
+		const offset = selector & 0xfff8;
+		if (table.traced || offset + 8 > table.capacity) return;
+		this.vmm.write32(table.area + offset, 0);
+		this.vmm.write32(table.area + offset + 4, 0);
 	}
 
 	private synchronize(table: ShadowedTable, offset: number): void {
@@ -129,7 +178,7 @@ export class ShadowDescriptorTables {
 		const old = this.linear.read(at, 4, false) | 0;
 		const changed = (old | set) & ~clear;
 		if (changed !== old) this.linear.write(at, 4, changed, false);
-		if ((selector & 0xfff8) + 8 <= table.capacity) this.synchronize(table, selector & 0xfff8);
+		if (table.traced && (selector & 0xfff8) + 8 <= table.capacity) this.synchronize(table, selector & 0xfff8);
 	}
 
 	/** True when the host's table has a descriptor for the selector that can be loaded. */

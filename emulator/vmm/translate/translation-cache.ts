@@ -9,7 +9,7 @@ import { FragmentHashTable } from "./fragment-hash-table.ts";
 import { type TranslationSource, translateUnit } from "./translator.ts";
 
 /** No fragment is longer: 12 instructions of the longest forms, and their exits. */
-const LONGEST_FRAGMENT = 2048;
+const LONGEST_FRAGMENT = 4096;
 const RETURN_ENTRIES = 0x10000;
 const FIRST_FRAGMENT = VMM_BASE + Area.translationCache;
 const COMMON_MISS = VMM_BASE + Area.launches;
@@ -97,7 +97,7 @@ export class TranslationCache {
 		return this.find(guest) ?? this.translate(guest, -1);
 	}
 
-	/** @param origin where to put it, -1 for behind the last fragment. */
+	/** @param origin where to put it if it fits into that page, -1 for behind the last fragment. */
 	private translate(guest: number, origin: number): Fragment {
 		const full =
 			this.next + LONGEST_FRAGMENT > VMM_BASE + Area.launches ||
@@ -107,29 +107,39 @@ export class TranslationCache {
 			this.flush();
 			origin = -1;
 		}
-		const at = origin >= 0 ? origin : this.next;
+		let at = origin >= 0 ? origin : this.next;
 		const generation = this.generations.get(guest) ?? 0;
 		const { source } = this;
 		const allocated: number[] = [];
-		let translation: ReturnType<typeof translateUnit>;
-		try {
-			translation = translateUnit(
+		const allocateContinuation = (): number => {
+			const slot = this.freeContinuations.pop() ?? this.nextContinuation;
+			if (slot === this.nextContinuation) this.nextContinuation += CONTINUATION_BYTES;
+			allocated.push(slot);
+			return slot;
+		};
+		const make = (place: number): ReturnType<typeof translateUnit> =>
+			translateUnit(
 				{
 					fetch: (linear) => source.fetch(linear),
 					isSimulated: (linear) => source.isSimulated(linear),
 					shortFlagForms: source.shortFlagForms,
-					allocateContinuation: () => {
-						const slot = this.freeContinuations.pop() ?? this.nextContinuation;
-						if (slot === this.nextContinuation) this.nextContinuation += CONTINUATION_BYTES;
-						allocated.push(slot);
-						return slot;
-					},
+					allocateContinuation,
 				},
 				guest,
-				at,
+				place,
 				this.nextId,
 				generation,
 			);
+		let translation: ReturnType<typeof translateUnit>;
+		try {
+			translation = make(at);
+			if (at >>> 12 !== (translation.fragment.translatedEnd - 1) >>> 12) {
+				// No fragment crosses a page: the host would have to look at two mappings each time.
+				this.freeContinuations.push(...allocated);
+				allocated.length = 0;
+				at = ((at & ~0xfff) + 4096) >>> 0;
+				translation = make(at);
+			}
 		} catch (fault) {
 			this.freeContinuations.push(...allocated);
 			throw fault;
@@ -184,8 +194,8 @@ export class TranslationCache {
 			exit.state = "chained";
 		} else if (behind && exit.jumpLength === 5 && exit.jump - source.translatedStart >= 5) {
 			fragment = this.translate(target, exit.jump);
-			if (this.flushes === flushes) source.translatedEnd = exit.jump;
-			exit.state = "elided";
+			exit.state = fragment.translatedStart === exit.jump ? "elided" : "linked";
+			if (this.flushes === flushes && exit.state === "elided") source.translatedEnd = exit.jump;
 		} else {
 			fragment = this.translate(target, -1);
 			exit.state = "linked";
