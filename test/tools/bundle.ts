@@ -104,6 +104,8 @@ function bundles(): BuildOptions[] {
 			format: "esm",
 			banner: { js: `#!/usr/bin/env node\n${requireInModules.js}` },
 		},
+		// Runs in the extension host, for the editor tests; it is not shipped.
+		{ ...node, entryPoints: ["test/workbench/in-host/index.ts"], outfile: "dist/test/in-host.cjs", format: "cjs" },
 		{ ...browser, entryPoints: webviewEntries(), outdir: "dist/webviews", format: "iife" },
 	];
 	return wanted.filter((options) => {
