@@ -44,6 +44,8 @@ switch (job) {
 		run(process.execPath, ["node_modules/@biomejs/biome/bin/biome", "check", "."]);
 		break;
 	case "test":
+		// The tests of the editor load what is shipped; unit tests need no bundle.
+		if (!rest.includes("unit")) runTypeScript("test/tools/bundle.ts", []);
 		runTypeScript("test/run.ts", rest);
 		break;
 	case "start":

@@ -31,7 +31,7 @@ function workspace(sample?: string): string {
 /** Runs a scenario in a fresh page; a failure leaves a screenshot. */
 async function scenario(
 	name: string,
-	folder: string,
+	folder: string | undefined,
 	file: string | undefined,
 	run: (page: WorkbenchPage) => Promise<void>,
 ) {
@@ -45,7 +45,7 @@ async function scenario(
 		if (protocol.startsWith("http") && !known) foreign.add(request.url());
 	});
 	try {
-		await page.open(server.address(folder, file && join(folder, file)));
+		await page.open(folder ? server.address(folder, file && join(folder, file)) : `${server.origin}/?ew=true`);
 		await run(page);
 		assert.deepEqual([...foreign], [], "the page asks no other machine for anything");
 	} catch (error) {
@@ -117,6 +117,36 @@ describe("the editor", { skip }, () => {
 		});
 	});
 
+	test("F5 without a launch.json starts the kernel image of the folder", async () => {
+		const folder = workspace("kernel32");
+		rmSync(join(folder, ".vscode"), { recursive: true });
+		await scenario("no-launch-json", folder, "directory-tree.c", async (page) => {
+			await setBreakpointInAddUp(page);
+			await page.page.keyboard.press("F5");
+			await chooseDebuggerIfAsked(page);
+			await page.stopped();
+			await page.row("Call Stack", /^pCPU 0/);
+		});
+	});
+
+	test("a sample is opened as a folder of the user's own", async () => {
+		await scenario("open-sample", undefined, undefined, async (page) => {
+			await page.command("Hyperscope: Open Sample Kernel");
+			await page.page.locator(".quick-input-list .monaco-list-row", { hasText: "isprime" }).first().click();
+			const explorer = page.page.locator(".explorer-folders-view .monaco-list-row");
+			await page.until(
+				async () => (await explorer.allTextContents()).includes("isprime.S"),
+				"the files of the sample",
+				60_000,
+			);
+			await page.command("Debug: Start Debugging");
+			await page.until(
+				async () => /isPrime\(49\) = 0/.test((await page.page.locator(".repl").first().textContent()) ?? ""),
+				"the guest's output in the debug console",
+			);
+		});
+	});
+
 	test("under binary translation: breakpoint, variables, registers, steps, page tables, fragments, disassembly", async () => {
 		// The sample's own launch.json, whose first configuration is binary translation with shadow page tables.
 		await scenario("kernel32", workspace("kernel32"), "directory-tree.c", async (page) => {
@@ -157,15 +187,31 @@ function launchConfiguration(folder: string, words: Readonly<Record<string, unkn
 
 /** A breakpoint in the gutter of `add_up`, F5, and the stop there. */
 async function runToBreakpoint(page: WorkbenchPage): Promise<void> {
+	await setBreakpointInAddUp(page);
+	await page.page.keyboard.press("F5");
+	await page.stopped();
+	await page.expandRow("Call Stack", /^vCPU 0/);
+	await page.row("Call Stack", /^add_up/);
+}
+
+/** VS Code asks which debugger shall run a C file when several can. */
+async function chooseDebuggerIfAsked(page: WorkbenchPage): Promise<void> {
+	const choice = page.page.locator(".quick-input-list .monaco-list-row", { hasText: "Hyperscope" }).first();
+	const toolbar = page.page.locator(".debug-toolbar");
+	await page.until(
+		async () => (await choice.isVisible()) || (await toolbar.isVisible()),
+		"a choice or a session",
+		60_000,
+	);
+	if (await choice.isVisible()) await choice.click();
+}
+
+async function setBreakpointInAddUp(page: WorkbenchPage): Promise<void> {
 	await page.fileIsOpen("directory-tree.c", "C");
 	await page.page.locator(".monaco-editor .view-lines").first().click();
 	await page.page.keyboard.press("Control+G");
 	await page.answer(":78");
 	await page.setBreakpoint(78);
-	await page.page.keyboard.press("F5");
-	await page.stopped();
-	await page.expandRow("Call Stack", /^vCPU 0/);
-	await page.row("Call Stack", /^add_up/);
 }
 
 /** The page-table view: the walk of an address that is typed, the mappings with a filter, a click on a row. */
