@@ -65,6 +65,9 @@ const registerShift = new Uint8Array(0x200);
 	for (const [index, name] of ["ES", "CS", "SS", "DS", "FS", "GS"].entries()) set(name, index);
 }
 
+/** Base registers whose default segment is SS (SDM Vol. 1 Table 3-5). */
+const stackBases = new Set<Register>([Register.RSP, Register.ESP, Register.RBP, Register.EBP]);
+
 /** Codes whose memory address, up to 64 bits, is kept in the immediate. */
 const moffs = new Set<Code>([
 	Code.Mov_AL_moffs8,
@@ -140,7 +143,7 @@ export class RecordDecoder {
 					break;
 				case OpKind.Memory:
 					inMemory = true;
-					this.bindMemory(at, code);
+					this.bindMemory(at, code, bits);
 					break;
 				case OpKind.NearBranch16:
 				case OpKind.NearBranch32:
@@ -187,11 +190,15 @@ export class RecordDecoder {
 		return { code, length, endsBlock: handler === 0 || repeated || this.tables.endsBlock[code] === 1 };
 	}
 
-	private bindMemory(at: number, code: Code): void {
+	private bindMemory(at: number, code: Code, bits: number): void {
 		const { instruction } = this;
 		const { u8, view } = this.physical;
-		u8[at + Record.segment] = segmentSlot(registerField[instruction.memorySegment]! as 0) / 8;
 		const base = instruction.memoryBase;
+		let segment = instruction.memorySegment;
+		// In 64-bit mode the prefixes of ES, CS, SS and DS are null prefixes (SDM Vol. 2A §2.1.1): the default segment stays.
+		if (bits === 64 && segment !== Register.FS && segment !== Register.GS)
+			segment = stackBases.has(base) ? Register.SS : Register.DS;
+		u8[at + Record.segment] = segmentSlot(registerField[segment]! as 0) / 8;
 		const index = instruction.memoryIndex;
 		let displacement = instruction.memoryDisplacement;
 		let shift: number;

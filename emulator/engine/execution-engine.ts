@@ -176,6 +176,11 @@ export class ExecutionEngine {
 
 	private lookup(): number {
 		this.currentRecord = 0;
+		// The last instruction of the budget has retired: the faults of fetching at its target belong to the next one.
+		if (this.physical.i32[State.fuel >> 2]! <= 0) {
+			this.physical.i32[State.exitReason >> 2] = ExitReason.fuel;
+			return 0;
+		}
 		const record = this.find(false);
 		if (record !== 0 && this.code.isLinkable(record)) {
 			const { i32, i64 } = this.physical;

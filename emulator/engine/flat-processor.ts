@@ -27,6 +27,7 @@ export class FlatProcessor implements ProcessorHooks {
 			const bound = codeSize === 3 ? -1n : codeSize === 2 ? 0x1_0000_0000n : 0x10000n;
 			i64[(slot + SegmentSlot.readBound) >> 3] = bound;
 			i64[(slot + SegmentSlot.writeBound) >> 3] = bound;
+			i32[(slot + SegmentSlot.limit) >> 2] = codeSize === 1 ? 0xffff : -1;
 		}
 		i32[State.codeSize >> 2] = codeSize;
 		i32[State.stackMaskShift >> 2] = codeSize === 3 ? 0 : codeSize === 2 ? 32 : 48;

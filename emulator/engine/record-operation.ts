@@ -182,6 +182,13 @@ export class RecordOperation extends Operation {
 		this.leave();
 	}
 
+	checkRelativeTarget(size: number): void {
+		// A target that is linked has been fetched before, in the same page as this branch.
+		this.f.if(this.f.load(ValueType.i32, 4, this.record, Record.link).leS(0), () =>
+			this.checkTarget(this.f.let(this.nextInstruction().add(this.immediate64())), size),
+		);
+	}
+
 	jumpRelative(size: number): void {
 		if (!this.exits.inline) {
 			this.jumpTo(this.nextInstruction().add(this.immediate64()), size);

@@ -80,7 +80,9 @@ export class TranslationLookasideBuffer {
 	/** Takes the write permission of the fast path from every entry of a physical page (it has code now, or is watched). */
 	withholdWrites(physicalPage: number): void {
 		const { i32 } = this.physical;
-		for (let entry = Tlb.base / 4; entry < (Tlb.base + Tlb.entries * Tlb.entrySize) / 4; entry += Tlb.entrySize / 4) {
+		const step = Tlb.entrySize / 4;
+		const end = (Tlb.base + Tlb.entries * Tlb.entrySize) / 4;
+		for (let entry = Tlb.base / 4; entry < end; entry += step) {
 			if (i32[entry + 7] === physicalPage) {
 				i32[entry + 2] = -1;
 				i32[entry + 3] = -1;

@@ -38,6 +38,8 @@ export interface OperandForm {
 
 export const Gpr = { rax: 0, rcx: 1, rdx: 2, rbx: 3, rsp: 4, rbp: 5, rsi: 6, rdi: 7 } as const;
 
+const GENERAL_PROTECTION = 13;
+
 /** The integer type that holds an operand of this size. */
 export function wordType(size: number): ValueType {
 	return size === 8 ? ValueType.i64 : ValueType.i32;
@@ -241,6 +243,23 @@ export abstract class Operation {
 	abstract jumpTo(target: Value, size: number): void;
 	/** Goes to the relative target in the immediate; ends the block. */
 	abstract jumpRelative(size: number): void;
+	/** What checkTarget() does, for the relative target in the immediate. */
+	abstract checkRelativeTarget(size: number): void;
+
+	/**
+	 * Raises #GP(0) for a target (i64, as for jumpTo) that is not canonical, or beyond the limit of CS. To be done before the
+	 * branch changes anything (SDM Vol. 2, JMP, CALL, RET, "Exceptions").
+	 */
+	checkTarget(target: Value, size: number): void {
+		let outside: Value;
+		if (size === 8) outside = target.shl(16).shrS(16).ne(target);
+		else {
+			const offset = size === 4 ? target.wrap() : target.wrap().and(0xffff);
+			outside = offset.gtU(this.state32(State.segments + SegmentSlot.size + SegmentSlot.limit));
+		}
+		this.f.if(outside, () => this.raise(GENERAL_PROTECTION));
+	}
+
 	/** Goes on with the instruction after this one, which starts another block. */
 	abstract fallThrough(): void;
 

@@ -21,8 +21,8 @@ function runApt(args: readonly string[]): { ok: boolean; lastLine: string } {
 /** The packages of `names` that are not installed. */
 function missingPackages(names: readonly string[]): string[] {
 	return names.filter((name) => {
-		const done = spawnSync("dpkg-query", ["-W", "-f", "${db:Status-Status}\\n", name], { encoding: "utf8" });
-		return done.status !== 0 || !done.stdout.split("\n").includes("installed");
+		const done = spawnSync("dpkg", ["--status", name], { encoding: "utf8", env: { ...process.env, LC_ALL: "C" } });
+		return done.status !== 0 || !/^Status: .* installed$/m.test(done.stdout);
 	});
 }
 

@@ -185,7 +185,8 @@ function fxsave(unit: X87Unit, record: number, flags: number): void {
 	view.setInt32(28, MXCSR_MASK, true);
 	for (let index = 0; index < 8; index++) bytes.set(registerBytes(unit, index), 32 + index * 16);
 	bytes.set(unit.u8.subarray(State.xmm, State.xmm + xmmCount(unit) * 16), XMM_OFFSET);
-	unit.writeMemory(record, bytes);
+	// The operand is 512 bytes long, though its last bytes are not written (SDM Vol. 1 §10.5.1).
+	unit.writeMemory(record, bytes, 512);
 }
 
 /** @throws {Fault} #GP(0) when a reserved bit of MXCSR is set in the image. */

@@ -235,16 +235,20 @@ export class X87Unit {
 		return this.host.physical.isBacked(address) ? this.u8[RAM_BASE + address]! : 0;
 	}
 
-	/** Writes the memory operand from bytes, all or nothing as far as faults go. @throws {Fault} */
-	writeMemory(record: number, bytes: Uint8Array): void {
+	/**
+	 * Writes the memory operand from bytes, all or nothing as far as faults go.
+	 * @param operandSize bytes that have to be writable, when more than are written.
+	 * @throws {Fault}
+	 */
+	writeMemory(record: number, bytes: Uint8Array, operandSize = bytes.length): void {
 		const segment = this.records.segment(record) as SegmentIndex;
 		const start = this.records.effectiveAddress(record);
-		if (bytes.length > CHUNK)
+		if (operandSize > CHUNK)
 			this.host.probeWrite(
 				segment,
 				Number(BigInt.asIntN(32, start)),
 				Number(BigInt.asIntN(32, start >> 32n)),
-				bytes.length,
+				operandSize,
 			);
 		for (let done = 0; done < bytes.length; done += CHUNK) {
 			const part = bytes.subarray(done, Math.min(done + CHUNK, bytes.length));

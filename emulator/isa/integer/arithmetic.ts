@@ -70,6 +70,18 @@ function compareAndExchange(o: Operation): void {
 	const size = o.size(0);
 	const before = o.f.variable(wordType(size));
 	const equal = o.f.variable(ValueType.i32);
+	if (!o.memoryForm) {
+		// Memory is written whatever the comparison says; a register that keeps its value keeps its upper half too.
+		const accumulator = o.f.let(o.gpr(Gpr.rax, size));
+		const old = o.f.let(o.read(0));
+		flagsOfSubtract(o, size, accumulator, old, o.f.let(accumulator.sub(old)));
+		o.f.if(
+			zeroFlag(o),
+			() => o.write(0, o.read(1)),
+			() => o.setGpr(Gpr.rax, size, old),
+		);
+		return;
+	}
 	o.modify(0, (old) => {
 		const accumulator = o.f.let(o.gpr(Gpr.rax, size));
 		flagsOfSubtract(o, size, accumulator, old, o.f.let(accumulator.sub(old)));

@@ -1,5 +1,4 @@
-// Near jumps, calls and returns, loops (SDM Vol. 2). A target is checked against the CS limit, and for being canonical, when
-// it is fetched. Deviation: the fault then names the target as its instruction, not the branch.
+// Near jumps, calls and returns, loops (SDM Vol. 2). A target beyond the CS limit, or not canonical, is a fault of the branch.
 
 import { Value } from "../emit/value.ts";
 import { condition, conditionNumber, zeroFlag } from "../flags.ts";
@@ -25,49 +24,77 @@ function counter(o: Operation, shift: number): Value {
 
 function loop(o: Operation, name: string): void {
 	const shift = counterShift(name);
-	const next = o.f.let(counter(o, shift).sub(1));
-	if (shift === 0) o.setGpr(Gpr.rcx, 8, next);
-	else o.setGpr(Gpr.rcx, shift === 32 ? 4 : 2, next.wrap());
-	let go = counter(o, shift).eqz().eqz();
+	const mask = Value.i64(shift === 0 ? -1n : shift === 32 ? 0xffffffffn : 0xffffn);
+	const next = o.f.let(counter(o, shift).sub(1).and(mask));
+	let go = next.eqz().eqz();
 	if (name.startsWith("Loope")) go = go.and(zeroFlag(o));
 	if (name.startsWith("Loopne")) go = go.and(zeroFlag(o).eqz());
-	o.f.if(go, () => o.jumpRelative(branchSize(name)));
+	const store = () => {
+		if (shift === 0) o.setGpr(Gpr.rcx, 8, next);
+		else o.setGpr(Gpr.rcx, shift === 32 ? 4 : 2, next.wrap());
+	};
+	o.f.if(
+		go,
+		() => {
+			o.checkRelativeTarget(branchSize(name));
+			store();
+			o.jumpRelative(branchSize(name));
+		},
+		store,
+	);
+}
+
+/** A conditional branch that is taken. */
+function take(o: Operation, name: string): void {
+	o.checkRelativeTarget(branchSize(name));
+	o.jumpRelative(branchSize(name));
 }
 
 function returnNear(o: Operation, size: OperandSize, withImmediate: boolean): void {
-	const target = o.peekStack(size);
+	const target = o.f.let(o.peekStack(size).toI64U());
+	o.checkTarget(target, size);
 	o.releaseStack(withImmediate ? o.immediate64().and(Value.i64(0xffff)).add(size) : size);
-	o.jumpTo(target.toI64U(), size);
+	o.jumpTo(target, size);
 }
 
 export function defineControlTransfer(table: InstructionTable): void {
 	const transfer = { endsBlock: true };
 	for (const [letters, code] of Object.entries(conditionNumber)) {
 		table.define(new RegExp(`^J${letters}_rel`), (o, name) => {
-			o.f.if(condition(o, code), () => o.jumpRelative(branchSize(name)));
+			o.f.if(condition(o, code), () => take(o, name));
 		});
 	}
 	table.define(/^(Loop|Loope|Loopne)_rel8/, loop);
 	table.define(/^J(cxz|ecxz|rcxz)_rel8/, (o, name) => {
-		o.f.if(counter(o, counterShift(name)).eqz(), () => o.jumpRelative(branchSize(name)));
+		o.f.if(counter(o, counterShift(name)).eqz(), () => take(o, name));
 	});
-	table.define(/^Jmp_rel/, (o, name) => o.jumpRelative(branchSize(name)), transfer);
+	table.define(/^Jmp_rel/, take, transfer);
 	table.define(
 		/^Call_rel/,
 		(o, name) => {
 			const size = branchSize(name);
+			o.checkRelativeTarget(size);
 			const next = o.nextInstruction();
 			o.push(size, size === 8 ? next : next.wrap());
 			o.jumpRelative(size);
 		},
 		transfer,
 	);
-	table.define(/^Jmp_rm\d+$/, (o) => o.jumpTo(o.read(0).toI64U(), o.size(0)), transfer);
+	table.define(
+		/^Jmp_rm\d+$/,
+		(o) => {
+			const target = o.f.let(o.read(0).toI64U());
+			o.checkTarget(target, o.size(0));
+			o.jumpTo(target, o.size(0));
+		},
+		transfer,
+	);
 	table.define(
 		/^Call_rm\d+$/,
 		(o) => {
 			const size = o.size(0);
 			const target = o.f.let(o.read(0).toI64U());
+			o.checkTarget(target, size);
 			const next = o.nextInstruction();
 			o.push(size, size === 8 ? next : next.wrap());
 			o.jumpTo(target, size);

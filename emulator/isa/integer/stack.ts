@@ -73,7 +73,9 @@ function enter(o: Operation, size: OperandSize): void {
 	};
 	o.f.set(pointer, o.gpr(Gpr.rsp, 8));
 	pushWord(o.gpr(Gpr.rbp, size));
-	const frame = o.f.let(pointer.get);
+	// The frame pointer is the whole of ESP or RSP, also where the stack counts in SP.
+	const before = o.f.let(o.gpr(Gpr.rsp, 8));
+	const frame = o.f.let(before.sub(o.maskStack(before)).add(pointer.get));
 	o.f.if(level, () => {
 		o.f.set(link, o.gpr(Gpr.rbp, 8));
 		o.f.set(count, level.sub(1));
@@ -91,7 +93,10 @@ function enter(o: Operation, size: OperandSize): void {
 		});
 		pushWord(size === 8 ? frame : frame.wrap());
 	});
-	o.setStackPointer(pointer.get.sub(o.immediate64().and(Value.i64(0xffff))));
+	const top = o.f.let(o.maskStack(pointer.get.sub(o.immediate64().and(Value.i64(0xffff)))));
+	// A write with the final stack pointer has to be possible, though none is done (SDM Vol. 2A, ENTER, "Exceptions").
+	o.placeAt("modify", size, o.stackSlot(), top);
+	o.setStackPointer(top);
 	o.setGpr(Gpr.rbp, size, size === 8 ? frame : frame.wrap());
 }
 
