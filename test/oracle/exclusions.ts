@@ -24,6 +24,15 @@ export const exclusions: readonly Exclusion[] = [
 	},
 	{ names: /^(Tzcnt|Lzcnt)_/, reason: "CPUID of the emulated processor has neither BMI1 nor LZCNT" },
 	{ names: /^(Rd|Wr)[fg]sbase_/, reason: "CPUID of the emulated processor has no FSGSBASE" },
+	{
+		names: /^(Rcp|Rsqrt)[ps]s_/,
+		reason: "approximates, each processor differently within the error that the SDM allows",
+	},
+	{
+		names: /^Movsxd_r16_rm16$/,
+		reason: "AMD's processors read 32 bits of memory (AMD APM Vol. 3, MOVSXD)",
+		vendor: "AuthenticAMD",
+	},
 	{ names: /^Fstpnce_/, reason: "the SDM does not have it (D9 D8+i)" },
 	{
 		names: /^L[sfg]s_r64_m1664$/,
