@@ -59,6 +59,8 @@ export class BinaryTranslationMachine implements VirtualMachine {
 	private pending: Stop | undefined;
 	private ended: Stop | undefined;
 	private resetAsked = false;
+	/** Guest address where the machine stood when it was told to run: a breakpoint there is passed over once. */
+	private passed = -1;
 
 	/** @throws {MachineError} when the image cannot be started. */
 	constructor(private readonly configuration: MachineConfiguration) {
@@ -166,6 +168,8 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		const end = this.host.engine.retired + instructions;
 		let entries = 0;
 		this.host.engine.passBreakpoint();
+		// Between two fragments the vCPU stands at the instruction that the next one begins with.
+		this.passed = this.vcpu.view.recovered()?.glue ? this.vcpu.view.eip : -1;
 		// An entry that retires nothing counts too: a guest that only faults must not keep the caller waiting.
 		while (this.host.engine.retired + entries < end) {
 			const before = this.host.engine.retired;
@@ -207,7 +211,9 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		switch (stop?.kind) {
 			case "breakpoint": {
 				const hit = this.breakpoints.hits(this.vcpu, this.pcpu);
-				if (hit) return hit;
+				const { passed } = this;
+				this.passed = -1;
+				if (hit && passed !== this.vcpu.view.eip) return hit;
 				this.host.engine.passBreakpoint();
 				return undefined;
 			}
@@ -243,46 +249,43 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		}
 	}
 
+	/** At most one host instruction, and what the VMM has to do after it. */
+	private stepOnce(): Stop | undefined {
+		this.host.engine.passBreakpoint();
+		const stop = this.advance(1);
+		if (stop || !this.inEntryPage()) return stop;
+		return this.advance(1);
+	}
+
 	/** One host instruction; what the VMM does on the way counts as part of it. */
 	private stepHost(): Stop {
 		const { engine } = this.host;
 		const before = engine.retired;
-		for (let tries = 0; tries < STEP_LIMIT && engine.retired === before; tries++) {
-			engine.passBreakpoint();
-			const stop = this.advance(1);
-			if (stop) return stop;
-			if (this.monitor.isIdle) break;
-		}
-		// An INT of the translation cache, or a fault, goes on in the VMM at once.
-		if (this.inEntryPage()) {
-			const stop = this.advance(1);
+		for (let tries = 0; tries < STEP_LIMIT && engine.retired === before && !this.monitor.isIdle; tries++) {
+			const stop = this.stepOnce();
 			if (stop) return stop;
 		}
 		return { reason: "step", processor: PCPU };
 	}
 
+	/** The host has entered the VMM, which has not seen it yet. */
 	private inEntryPage(): boolean {
-		return !this.monitor.suspended && !this.monitor.isIdle && this.host.processor.core.state.cpl === 0;
+		return !this.monitor.holdsGuestRegisters && this.host.processor.core.state.cpl === 0;
 	}
 
-	/** Host instructions until the vCPU stands at the next boundary. */
+	/** Host instructions until the vCPU stands at the next boundary between guest instructions. */
 	private stepGuest(): Stop {
 		let progressed = false;
 		for (let tries = 0; tries < STEP_LIMIT; tries++) {
-			const recovered = this.vcpu.view.recovered();
-			const glue = recovered?.glue ?? false;
-			const eip = this.vcpu.view.eip;
-			const count = this.host.engine.retired;
-			const calls = this.monitor.statistics.callouts;
-			const stop = this.stepHost();
-			if (stop.reason !== "step") return stop;
+			const { eip } = this.vcpu.view;
+			const glue = this.vcpu.view.recovered()?.glue ?? false;
+			const { retired } = this.host.engine;
+			const stop = this.stepOnce();
+			if (stop) return stop;
 			if (this.monitor.isIdle) break;
-			const moved = this.vcpu.view.eip !== eip;
-			if (moved || (!glue && this.host.engine.retired !== count)) progressed = true;
+			if (this.vcpu.view.eip !== eip || (!glue && this.host.engine.retired !== retired)) progressed = true;
 			const now = this.vcpu.view.recovered();
-			const boundary = now === undefined || now.boundary;
-			if (progressed && boundary) break;
-			void calls;
+			if (progressed && (now === undefined || (now.boundary && !now.glue))) break;
 		}
 		return { reason: "step", processor: VCPU };
 	}

@@ -1,0 +1,201 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { Fragment, MachineStatistics, Stop, VirtualMachine } from "../machine/virtual-machine.ts";
+import { createMachine } from "./create-machine.ts";
+
+function start(sample: string, vmm: "none" | "bt"): { machine: VirtualMachine; output: () => string } {
+	const path = fileURLToPath(new URL(`../../extension/samples/${sample}/${sample}.elf`, import.meta.url));
+	const machine = createMachine({
+		image: { name: `${sample}.elf`, bytes: new Uint8Array(readFileSync(path)) },
+		vmm,
+		memory: 64 << 20,
+	});
+	let text = "";
+	machine.onSerialOutput((bytes) => {
+		text += Buffer.from(bytes).toString("latin1");
+	});
+	return { machine, output: () => text };
+}
+
+function runToEnd(machine: VirtualMachine): Stop | undefined {
+	return machine.run(100_000_000);
+}
+
+/** Addresses of labels in isprime.S, as the built image has them. */
+const IS_PRIME = 0x10005cn;
+const NEXTI = 0x100067n;
+const INC = 0x100070n;
+const NOT_PRIME = 0x10007bn;
+const PRIME = 0x100075n;
+const BEFORE = 0x100084n;
+
+test("isPrime(49): four fragments, two continuations, one chaining jump, return 1 never translated", () => {
+	const { machine, output } = start("isprime", "bt");
+	assert.deepEqual(runToEnd(machine), { reason: "debug-exit", value: 0 });
+	assert.equal(output(), "isPrime(49) = 0\n");
+	const cache = machine.translationCache!;
+	const own = cache.fragments().filter(({ guestStart }) => guestStart >= IS_PRIME && guestStart < BEFORE - 4n);
+	const inside = own.filter(({ guestStart }) => guestStart <= NOT_PRIME);
+	assert.deepEqual(
+		inside.map(({ guestStart }) => guestStart),
+		[IS_PRIME, NEXTI, INC, NOT_PRIME],
+	);
+	const states = (one: Fragment) => one.exits.map(({ kind, state }) => `${kind} ${state}`);
+	assert.deepEqual(inside.map(states), [
+		["taken continuation", "fallthrough elided"],
+		["taken linked", "fallthrough elided"],
+		["taken chained", "fallthrough continuation"],
+		["indirect lookup"],
+	]);
+	assert.equal(inside[2]!.exits[0]!.fragment, inside[1]!.id);
+	assert.equal(cache.fragmentAt(PRIME), undefined);
+	assert.deepEqual(
+		inside.map(({ lines }) => lines.map(({ tag }) => tag)),
+		[
+			["IDENT", "IDENT", "IDENT", "JCC"],
+			["IDENT", "IDENT", "IDENT", "IDENT", "JCC"],
+			["IDENT", "IDENT", "JCC"],
+			["IDENT", "RET"],
+		],
+	);
+});
+
+test("the sample kernel prints under bt what it prints on the bare machine", () => {
+	const native = start("kernel32", "none");
+	const translated = start("kernel32", "bt");
+	assert.deepEqual(runToEnd(native.machine), { reason: "debug-exit", value: 0 });
+	assert.deepEqual(runToEnd(translated.machine), { reason: "debug-exit", value: 0 });
+	assert.match(native.output(), /SAMPLE DONE/);
+	assert.equal(translated.output(), native.output());
+	const { bt, mmu } = translated.machine.statistics() as MachineStatistics & {
+		bt: Record<string, number>;
+		mmu: Record<string, number>;
+	};
+	for (const key of ["translationUnits", "fragments", "chained", "callouts", "invalidated", "directExecution"])
+		assert.ok(bt[key]! > 0, key);
+	for (const key of ["hiddenFaults", "trueFaults", "traceWrites"]) assert.ok(mmu[key]! > 0, key);
+});
+
+test("breakpoints and stops do not change the run", () => {
+	const plain = start("kernel32", "bt");
+	runToEnd(plain.machine);
+	const stopped = start("kernel32", "bt");
+	const fragment = plain.machine.translationCache!.fragments().find(({ entries }) => entries > 2)!;
+	stopped.machine.setExecutionBreakpoints([{ id: 1, address: { space: "lin", value: fragment.guestStart } }]);
+	stopped.machine.setEventFilters([{ id: 2, event: "true-page-fault" }]);
+	let breakpoints = 0;
+	let faults = 0;
+	let stop: Stop | undefined;
+	do {
+		stop = stopped.machine.run(1_000_003);
+		if (stop?.reason === "breakpoint") {
+			breakpoints++;
+			const [vcpu] = stopped.machine.processors();
+			assert.equal(vcpu!.linearInstructionPointer(), fragment.guestStart);
+			if (breakpoints === 20) stopped.machine.setExecutionBreakpoints([]);
+		}
+		if (stop?.reason === "event") faults++;
+	} while (stop?.reason !== "debug-exit");
+	assert.ok(breakpoints > 2 && faults > 10, `${breakpoints} ${faults}`);
+	assert.equal(stopped.machine.instructionCount(), plain.machine.instructionCount());
+	assert.equal(stopped.machine.memoryHash(), plain.machine.memoryHash());
+	assert.equal(stopped.output(), plain.output());
+});
+
+test("stepping the vCPU goes through guest instructions, stepping the pCPU through the fragment", () => {
+	const { machine } = start("isprime", "bt");
+	machine.setExecutionBreakpoints([{ id: 7, address: { space: "lin", value: BEFORE } }]);
+	assert.deepEqual(machine.run(1_000_000), { reason: "breakpoint", processor: 1, ids: [7] });
+	const [vcpu, pcpu] = machine.processors();
+	const seen: bigint[] = [];
+	for (let step = 0; step < 8; step++) {
+		assert.deepEqual(machine.step(1), { reason: "step", processor: 1 });
+		seen.push(vcpu!.linearInstructionPointer());
+	}
+	assert.deepEqual(seen, [IS_PRIME, 0x10005en, 0x100063n, 0x100065n, NEXTI, 0x100069n, 0x10006an, 0x10006cn]);
+	assert.equal(vcpu!.register("ecx"), 49n);
+	assert.equal(vcpu!.register("edx"), 1n);
+	// To the ret, whose translation is several host instructions long: the guest stays at it, its registers unharmed.
+	machine.setExecutionBreakpoints([{ id: 8, address: { space: "lin", value: NOT_PRIME + 2n } }]);
+	assert.equal(machine.run(1_000_000)!.reason, "breakpoint");
+	const esp = vcpu!.register("esp");
+	const ecx = vcpu!.register("ecx");
+	for (let step = 0; step < 3; step++) {
+		const before = pcpu!.linearInstructionPointer();
+		assert.deepEqual(machine.step(2), { reason: "step", processor: 2 });
+		assert.ok(pcpu!.linearInstructionPointer() > before);
+		if (step < 2) {
+			assert.equal(vcpu!.linearInstructionPointer(), NOT_PRIME + 2n);
+			assert.equal(vcpu!.register("esp"), esp);
+		}
+		assert.equal(vcpu!.register("ecx"), ecx);
+	}
+	assert.notEqual(pcpu!.register("ecx"), ecx);
+	// The return address is known: the guest stands behind the call, the host still looks for the fragment.
+	assert.equal(vcpu!.linearInstructionPointer(), 0x100089n);
+	assert.equal(vcpu!.register("esp"), esp! + 4n);
+	assert.deepEqual(machine.step(1), { reason: "step", processor: 1 });
+	assert.equal(vcpu!.linearInstructionPointer(), 0x10008an);
+});
+
+test("a page walk shows guest and shadow side by side; memory is read in every space", () => {
+	const { machine } = start("kernel32", "bt");
+	machine.setEventFilters([{ id: 1, event: "true-page-fault" }]);
+	const stop = machine.run(100_000_000);
+	assert.equal(stop?.reason, "event");
+	const [vcpu] = machine.processors();
+	const eip = vcpu!.linearInstructionPointer();
+	const [guest, shadow] = vcpu!.walk(eip, {});
+	assert.deepEqual([guest!.table, shadow!.table], ["guest", "shadow"]);
+	assert.equal(guest!.result!.address.space, "gpa");
+	const fault = stop.reason === "event" ? stop.faultAddress! : 0n;
+	const failed = vcpu!.walk(fault, { write: true })[0]!;
+	assert.ok(failed.result === undefined || !failed.result.writable);
+	const linear = vcpu!.readMemory({ space: "lin", value: eip }, 16);
+	const physical = vcpu!.translate(eip, "gpa")!;
+	const host = vcpu!.translate(eip, "hpa")!;
+	assert.deepEqual(vcpu!.readMemory({ space: "gpa", value: physical }, 16), linear);
+	assert.deepEqual(vcpu!.readMemory({ space: "hpa", value: host }, 16), linear);
+	assert.equal(
+		vcpu!.readMemory({ space: "lin", value: fault & ~0xfffn }, 4) === undefined,
+		failed.result === undefined,
+	);
+	assert.ok(vcpu!.mappings("shadow", 0n, 1000).length > 0);
+	assert.ok(vcpu!.mappings("guest", 0n, 1000).length > 0);
+});
+
+test("a watchpoint names the guest instruction that wrote", () => {
+	const { machine } = start("isprime", "bt");
+	machine.setExecutionBreakpoints([{ id: 1, address: { space: "lin", value: BEFORE } }]);
+	machine.run(1_000_000);
+	const [vcpu] = machine.processors();
+	const esp = vcpu!.register("esp")!;
+	machine.setExecutionBreakpoints([]);
+	machine.setWatchpoints([{ id: 3, address: { space: "lin", value: esp - 4n }, length: 4, access: "write" }]);
+	const stop = machine.run(1_000_000)!;
+	assert.equal(stop.reason, "watchpoint");
+	if (stop.reason !== "watchpoint") return;
+	assert.equal(stop.instruction, BEFORE);
+	assert.equal(stop.newValue, BEFORE + 5n);
+});
+
+test("a guest without an interrupt table ends in a triple fault that says where", () => {
+	const bytes = new Uint8Array(0x1000);
+	const view = new DataView(bytes.buffer);
+	// A multiboot image that is loaded at 1 MiB as it is and begins with UD2.
+	[0x1badb002, 0x10000, -(0x1badb002 + 0x10000), 0x100000, 0x100000, 0x101000, 0x101000, 0x100020].forEach(
+		(word, n) => {
+			view.setUint32(n * 4, word >>> 0, true);
+		},
+	);
+	bytes.set([0x0f, 0x0b], 0x20);
+	const machine = createMachine({ image: { name: "ud2", bytes }, vmm: "bt", memory: 8 << 20 });
+	const stop = machine.run(1000)!;
+	assert.equal(stop.reason, "triple-fault");
+	assert.equal(machine.processors()[0]!.linearInstructionPointer(), 0x100020n);
+	assert.equal(machine.run(1000)!.reason, "triple-fault");
+	machine.reset();
+	assert.equal(machine.run(1000)!.reason, "triple-fault");
+});
