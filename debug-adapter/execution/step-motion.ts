@@ -25,6 +25,9 @@ export interface StepRequest {
 	readonly lines: LineMap;
 }
 
+/** EIP, CS and EFLAGS of 16-bit code: the smallest frame that an event pushes, in bytes. */
+const LEAST_FRAME = 6n;
+
 type Afterwards = "stop" | "look";
 
 /** One step by instruction or by line (DESIGN section 5, "Steps"). */
@@ -96,7 +99,9 @@ export class StepMotion implements Motion {
 		const { context, stackPointer } = stackIdentity(processor);
 		if (context !== this.startDepth.context) this.isOut = true;
 		if (instruction.flow === "return" && stackPointer > this.startDepth.stackPointer) this.isOut = true;
-		if (this.wasDiverted(code, at, instruction, now)) {
+		// Delivery of an event pushes a frame, here or on another stack (SDM Vol. 3A §6.12.1).
+		const isFramePushed = context !== depth.context || stackPointer <= depth.stackPointer - LEAST_FRAME;
+		if (isFramePushed && this.wasDiverted(code, at, instruction, now)) {
 			// A fault's handler: by instruction it can be stepped into, else it runs and comes back.
 			if (kind === "over" || (isByLine && !this.request.takeInterrupts)) {
 				this.isOut = false;
