@@ -15,7 +15,7 @@ export interface InstructionState {
 	/** RAX, RCX, RDX, RBX; RSI and RDI hold DATA. */
 	gpr: BigUint64Array;
 	flags: bigint;
-	/** 64 bytes at DATA. */
+	/** 512 bytes at DATA. */
 	data: Uint8Array;
 	/** Vector of the exception, -1 when there was none. */
 	vector: number;
@@ -38,7 +38,7 @@ export class BareMachine {
 		});
 		const hooks = this.processor;
 		this.engine = new ExecutionEngine(this.physical, tlb, {
-			helpers: { divide128: () => 0, ...hooks.helpers } as typeof hooks.helpers,
+			helpers: hooks.helpers,
 			slowRead: (...a) => hooks.slowRead(...a),
 			slowWrite: (...a) => hooks.slowWrite(...a),
 			fetchAddress: (rip) => hooks.fetchAddress(rip),
@@ -54,6 +54,14 @@ export class BareMachine {
 		for (const segment of [Segment.ds, Segment.es, Segment.ss])
 			state.setSegment(segment, 0x10, 0xc093, 0, 0, 0xffffffff | 0);
 		state.setSegment(Segment.cs, 8, 0xa09b, 0, 0, 0xffffffff | 0);
+		state.updateMode();
+	}
+
+	/** CR0 and CR4 for the instructions that follow. */
+	setControl(cr0: number, cr4: number): void {
+		const { state } = this.processor.core;
+		state.cr0 = cr0;
+		state.cr4 = cr4;
 		state.updateMode();
 	}
 
@@ -93,7 +101,7 @@ export class BareMachine {
 		after.set(u8.subarray(State.xmm, State.xmm + 256), 160);
 		const gpr = new BigUint64Array(4);
 		for (let n = 0; n < 4; n++) gpr[n] = BigInt.asUintN(64, i64[(State.gpr >> 3) + n]!);
-		const data = this.physical.peek(DATA, 64)!;
+		const data = this.physical.peek(DATA, 512)!;
 		return { fx: after, gpr, flags: this.flags(), data, vector: this.vector };
 	}
 

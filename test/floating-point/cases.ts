@@ -247,7 +247,7 @@ export function randomState(random: Random, choices: StateChoices = {}): Instruc
 	}
 	const flavour = random.below(3);
 	fillLanes(view, 160, 256, flavour, random);
-	const data = new Uint8Array(64);
+	const data = new Uint8Array(512);
 	fillLanes(new DataView(data.buffer), 0, 64, flavour, random);
 	const memory = random.below(4);
 	if (memory === 0) {
@@ -303,8 +303,8 @@ export function differences(
 			found.push(`${name} is ${actual.gpr[n]!.toString(16)}, the processor's ${expected.gpr[n]!.toString(16)}`);
 	if ((actual.flags ^ expected.flags) & comparedFlags)
 		found.push(`EFLAGS ${actual.flags.toString(16)}, the processor's ${(expected.flags & comparedFlags).toString(16)}`);
-	const memory = hex(actual.data, 0, 64);
-	const memoryExpected = hex(expected.data, 0, 64);
+	const memory = hex(actual.data, 0, 512);
+	const memoryExpected = hex(expected.data, 0, 512);
 	if (memory !== memoryExpected) found.push(`memory ${memory}, the processor's ${memoryExpected}`);
 	return found;
 }
@@ -316,7 +316,7 @@ export function describe(state: InstructionState): string {
 	lines.push(Array.from({ length: 8 }, (_, n) => `ST${n} ${hex(32 + n * 16, 10)}`).join(" "));
 	lines.push(Array.from({ length: 16 }, (_, n) => `XMM${n} ${hex(160 + n * 16, 16)}`).join(" "));
 	lines.push(
-		`GPR ${[...state.gpr].map((v) => v.toString(16)).join(" ")} data@${DATA.toString(16)} ${Buffer.from(state.data).toString("hex")}`,
+		`GPR ${[...state.gpr].map((v) => v.toString(16)).join(" ")} data@${DATA.toString(16)} ${Buffer.from(state.data.subarray(0, 64)).toString("hex")}`,
 	);
 	return lines.join("\n");
 }

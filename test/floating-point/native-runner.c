@@ -1,5 +1,5 @@
 /* Runs single instructions on the processor of this machine. For each case on stdin, a struct request; on stdout a struct reply.
-   RSI and RDI point at the 64 bytes of data, as in bare-machine.ts. */
+   RSI and RDI point at the 512 bytes of data, as in bare-machine.ts. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <signal.h>
@@ -17,7 +17,7 @@ struct state {
 	uint64_t gpr[4];
 	uint64_t flags;
 	uint64_t vector;
-	uint8_t data[64];
+	uint8_t data[512];
 };
 
 struct request {
@@ -96,10 +96,10 @@ int main(void) {
 	while (fread(&request, sizeof request, 1, stdin) == 1) {
 		memcpy(code, request.code, 16);
 		code[16] = 0xc3;
-		memcpy(data, request.state.data, 64);
+		memcpy(data, request.state.data, 512);
 		memset(&reply, 0, sizeof reply);
 		if (!sigsetjmp(escape, 1)) run();
-		memcpy(reply.data, data, 64);
+		memcpy(reply.data, data, 512);
 		fwrite(&reply, sizeof reply, 1, stdout);
 	}
 	return 0;

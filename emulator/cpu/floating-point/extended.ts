@@ -147,6 +147,12 @@ function finishRegister(rounded: Rounded, control: number, flags: number): Resul
 	const { unbounded } = rounded;
 	const value = { ...unbounded, exponent: unbounded.exponent + wrapped };
 	const kind = overflowed ? Flag.overflow : Flag.underflow;
+	const leading = value.exponent + bitLength(value.significand) - 1;
+	// FSCALE can go so far that the changed exponent does not fit either (SDM Vol. 1 §8.5.4, §8.5.5).
+	if (overflowed ? leading > extended.maxExponent : leading < extended.minExponent) {
+		const beyond = overflowed ? infinity(value.negative) : zero(value.negative);
+		return { value: beyond, flags: flags | kind | Flag.inexact, up: overflowed };
+	}
 	return {
 		value,
 		flags: flags | kind | (rounded.unboundedInexact ? Flag.inexact : 0),

@@ -84,28 +84,26 @@ const CONDITIONS: Readonly<Record<Comparison, number>> = {
 	unordered: Status.c0 | Status.c2 | Status.c3,
 };
 
-/** Compares ST(0) with the operand (undefined: ST(index)) and sets C3, C2, C0. */
+/** Compares ST(0) with the operand (undefined: ST(index)) and sets C3, C2, C0; an unmasked exception keeps only the pops back. */
 function compareWith(unit: X87Unit, operand: Unpacked | undefined, index: number, quiet: boolean, pops: number): void {
-	const outcome = compareOperands(unit, operand, index, quiet);
-	if (!outcome) return;
+	const { outcome, masked } = compareOperands(unit, operand, index, quiet);
 	unit.setConditions(CONDITIONS[outcome]);
-	for (let popped = 0; popped < pops; popped++) unit.pop();
+	for (let popped = 0; masked && popped < pops; popped++) unit.pop();
 }
 
-/** undefined: an unmasked exception keeps the result back. */
 function compareOperands(
 	unit: X87Unit,
 	operand: Unpacked | undefined,
 	index: number,
 	quiet: boolean,
-): Comparison | undefined {
+): { outcome: Comparison; masked: boolean } {
 	if (unit.isEmpty(0) || (operand === undefined && unit.isEmpty(index)))
-		return unit.underflow(undefined) ? "unordered" : undefined;
+		return { outcome: "unordered", masked: unit.underflow(undefined) };
 	const a = unit.read(0);
 	const b = operand ?? unit.read(index);
 	const flags = comparisonFlags(a, b, quiet);
 	unit.raise(flags, false);
-	return flags & ~unit.control & Flag.all ? undefined : compare(a, b);
+	return { outcome: compare(a, b), masked: (flags & ~unit.control & Flag.all) === 0 };
 }
 
 /** ZF, PF, CF as FCOMI sets them; OF, SF, AF become 0. The lazy form is that of isa/flags.ts. */
@@ -130,10 +128,9 @@ function compareRow(unit: X87Unit, record: number, flags: number): void {
 		compareWith(unit, undefined, index, quiet, pops);
 		return;
 	}
-	const outcome = compareOperands(unit, undefined, index, quiet);
-	if (!outcome) return;
+	const { outcome, masked } = compareOperands(unit, undefined, index, quiet);
 	setEflags(unit, outcome);
-	for (let popped = 0; popped < pops; popped++) unit.pop();
+	for (let popped = 0; masked && popped < pops; popped++) unit.pop();
 }
 
 /** FXAM: C1 is the sign, C3 C2 C0 the class (SDM Vol. 2A FXAM). */

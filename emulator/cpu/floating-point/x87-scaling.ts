@@ -49,9 +49,10 @@ function scale(value: Unpacked, by: Unpacked, control: number): Result {
 		if (by.negative ? value.kind === Kind.infinity : value.kind === Kind.zero) return invalid(control);
 		return exactResult(by.negative ? zero(value.negative) : infinity(value.negative), flags, control);
 	}
-	if (value.kind !== Kind.finite || by.kind === Kind.zero) return exactResult(value, flags, control);
+	if (value.kind !== Kind.finite) return exactResult(value, flags, control);
 	let count: number;
-	if (by.exponent + bitLength(by.significand) > 20) count = SCALE_LIMIT;
+	if (by.kind === Kind.zero) count = 0;
+	else if (by.exponent + bitLength(by.significand) > 20) count = SCALE_LIMIT;
 	else count = Math.min(SCALE_LIMIT, Number(roundToInteger(by, 3).integer));
 	const exponent = value.exponent + (by.negative ? -count : count);
 	return roundResult({ negative: value.negative, significand: value.significand, exponent }, control, flags, extended);
@@ -109,7 +110,8 @@ function extract(unit: X87Unit): void {
 /** FPREM (quotient rounded toward zero) and FPREM1 (to nearest). */
 function remainder(unit: X87Unit, nearest: boolean): void {
 	if (unit.isEmpty(0) || unit.isEmpty(1)) {
-		if (unit.underflow(0)) unit.setConditions(0);
+		unit.underflow(0);
+		unit.status &= ~Status.c2;
 		return;
 	}
 	const a = unit.read(0);
@@ -117,6 +119,7 @@ function remainder(unit: X87Unit, nearest: boolean): void {
 	const { control } = unit;
 	let result = nanResult(a, b, control);
 	if (!result && (a.kind === Kind.infinity || b.kind === Kind.zero)) result = invalid(control);
+	const defined = result === undefined;
 	let quotient = 0n;
 	let partial = false;
 	if (!result) {
@@ -132,7 +135,12 @@ function remainder(unit: X87Unit, nearest: boolean): void {
 					: roundResult(reduced, control, flags, extended);
 		}
 	}
-	if (!unit.finish(0, result)) return;
+	const written = unit.finish(0, result);
+	if (!written || !defined) {
+		// No quotient: C0 and C3 stay, as processors do it (the SDM leaves them undefined).
+		unit.status &= ~Status.c2;
+		return;
+	}
 	const bit = (position: bigint, status: number) => ((quotient >> position) & 1n ? status : 0);
 	unit.status &= ~Status.c1;
 	unit.setConditions(partial ? Status.c2 : bit(2n, Status.c0) | bit(1n, Status.c3));

@@ -192,8 +192,7 @@ function logarithm(x: Unpacked, y: Unpacked, control: number): Result {
 	if (x.negative && x.kind !== Kind.zero) return invalid(control);
 	if (x.kind === Kind.zero) {
 		if (y.kind === Kind.zero) return invalid(control);
-		const zeroDivide = y.kind === Kind.infinity ? 0 : Flag.zeroDivide;
-		return exactResult(infinity(!y.negative), flags | zeroDivide, control);
+		return exactResult(infinity(!y.negative), y.kind === Kind.infinity ? flags : Flag.zeroDivide, control);
 	}
 	const order = x.kind === Kind.infinity ? "greater" : compare(x, one);
 	if (x.kind === Kind.infinity || y.kind === Kind.infinity) {
@@ -207,7 +206,9 @@ function logarithm(x: Unpacked, y: Unpacked, control: number): Result {
 	if (fraction === 0n) {
 		const count = BigInt(Math.abs(leading));
 		const exact = { negative: y.negative !== leading < 0, significand: y.significand * count, exponent: y.exponent };
-		return roundResult(exact, control, flags, extended);
+		const result = roundResult(exact, control, flags, extended);
+		// The processor calls every logarithm but that of 1 inexact.
+		return { ...result, flags: result.flags | Flag.inexact };
 	}
 	if (fraction > ONE >> 1n) {
 		leading++;
@@ -237,8 +238,8 @@ function logarithmOfSum(x: Unpacked, y: Unpacked, control: number): Result {
 		return inexact(x.negative !== y.negative ? -product : product, control, flags, x.exponent + y.exponent);
 	}
 	if (top >= -1) {
-		// Undefined by the SDM; the logarithm of the sum where it exists.
-		if (x.negative && top >= 0) return invalid(control);
+		// Undefined by the SDM; the logarithm of the sum where it exists, else x, as the processor does it.
+		if (x.negative && top >= 0) return exactResult(x, flags | Flag.inexact, control | Flag.inexact);
 		const sum = x.negative ? ONE + toFixed(x) : top > FRACTION ? undefined : ONE + toFixed(x);
 		return logarithm(sum === undefined ? x : finite(false, sum, -FRACTION), y, control);
 	}
