@@ -34,8 +34,8 @@ test("the longest prefix of the source map wins, at a path boundary", () => {
 test("sources that moved with the image are found beside and above it", async () => {
 	const paths = new SourcePaths();
 	paths.configure("/home/u/kernel/build/kernel.elf", []);
-	await paths.locate(["/ci/work/kernel/src/main.c", "/ci/work/kernel/src/irq.c"], host(["/home/u/kernel/src/main.c"]));
-	assert.equal(paths.toLocal("/ci/work/kernel/src/irq.c"), "/home/u/kernel/src/irq.c");
+	await paths.locate(["/ci/build/kernel/src/main.c", "/ci/build/kernel/src/irq.c"], host(["/home/u/kernel/src/main.c"]));
+	assert.equal(paths.toLocal("/ci/build/kernel/src/irq.c"), "/home/u/kernel/src/irq.c");
 });
 
 test("nothing is guessed when the sources are where the compiler had them, or nowhere", async () => {
