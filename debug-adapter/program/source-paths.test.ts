@@ -46,3 +46,9 @@ test("nothing is guessed when the sources are where the compiler had them, or no
 	await paths.locate(["/gone/main.c"], host([]));
 	assert.equal(paths.toLocal("/gone/main.c"), "/gone/main.c");
 });
+
+test("a folder in a virtual workspace keeps its scheme and authority", () => {
+	assert.equal(joinPath("vscode-vfs://github/a/b", "../c/main.c"), "vscode-vfs://github/a/c/main.c");
+	assert.equal(joinPath("memfs://mount", "main.c"), "memfs://mount/main.c");
+	assert.equal(joinPath("memfs://mount", "../../main.c"), "memfs://mount/main.c");
+});

@@ -20,16 +20,19 @@ export function fileName(path: string): string {
 	return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
 }
 
-/** Joins and takes "." and ".." out. */
+/** Joins and takes "." and ".." out. A folder written as a URI ("vscode-vfs://host/a") keeps its scheme and authority. */
 export function joinPath(folder: string, path: string): string {
+	const root = /^[A-Za-z][A-Za-z0-9+.-]+:\/\/[^/]*/.exec(folder)?.[0] ?? "";
 	const parts: string[] = [];
-	const full = `${folder}/${path}`;
+	const full = `${folder.slice(root.length)}/${path}`;
 	for (const part of full.split("/")) {
 		if (part === "." || (part === "" && parts.length > 0)) continue;
-		if (part === ".." && parts.length > 0 && parts.at(-1) !== ".." && parts.at(-1) !== "") parts.pop();
+		// Above the root is the root.
+		if (part === ".." && parts.length === 1 && parts[0] === "") continue;
+		if (part === ".." && parts.length > 0 && parts.at(-1) !== "..") parts.pop();
 		else parts.push(part);
 	}
-	return parts.join("/");
+	return root + parts.join("/");
 }
 
 export class SourcePaths {
