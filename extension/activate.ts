@@ -6,6 +6,7 @@ import { DisassemblyDocuments } from "./commands/disassembly-document.ts";
 import { ConfigurationProvider } from "./configuration/provider.ts";
 import type { Host } from "./host.ts";
 import { debugType, SessionWatcher } from "./session/session-watcher.ts";
+import { registerAssemblyHover } from "./views/assembly-hover.ts";
 import { type NumberFormat, numberFormats } from "./views/number-format.ts";
 import { SerialConsoles } from "./views/serial-console.ts";
 import { registerTrees } from "./views/trees.ts";
@@ -53,6 +54,7 @@ export function activateExtension(context: vscode.ExtensionContext, host: Host):
 		targets.pageTables,
 		targets.fragments,
 		registerCommands(targets),
+		registerAssemblyHover(),
 		applyNumberFormat(watcher, numberFormat.get),
 		vscode.debug.registerDebugAdapterDescriptorFactory(debugType, new AdapterFactory(host, context.extensionUri)),
 		vscode.debug.registerDebugConfigurationProvider(debugType, configurations),
