@@ -37,6 +37,8 @@ const PCPU = 2;
 const FLAT_CODE = 0xc09b;
 const FLAT_DATA = 0xc093;
 const REGISTERS = { eax: 0, ecx: 1, edx: 2, ebx: 3, esp: 4, ebp: 5, esi: 6, edi: 7 } as const;
+const LEAST_MEMORY = 1 << 20;
+const MOST_MEMORY = 2 ** 31;
 /** Host instructions of one guest instruction at most, callouts and faults on its way included. */
 const STEP_LIMIT = 100_000;
 
@@ -47,9 +49,10 @@ export class BinaryTranslationMachine implements VirtualMachine {
 	/** The guest's devices. */
 	private guestDevices!: PcDevices;
 	private input!: SerialInput;
-	private vcpu!: GuestProcessor;
-	private pcpu!: HostProcessor;
-	translationCache!: TranslationCacheView;
+	private readonly vcpu = new GuestProcessor();
+	private readonly pcpu = new HostProcessor();
+	private readonly cacheView = new CacheView();
+	readonly translationCache: TranslationCacheView = this.cacheView;
 	private readonly serialListeners: ((bytes: Uint8Array) => void)[] = [];
 	private readonly consoleListeners: ((byte: number) => void)[] = [];
 	private readonly breakpoints = new BreakpointMap();
@@ -71,6 +74,11 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		const { configuration } = this;
 		if (!configuration.image)
 			throw new MachineError('The technique "bt" starts a kernel image in protected mode: name one, or choose "none".');
+		const { memory } = configuration;
+		if (!Number.isInteger(memory / 4096) || memory < LEAST_MEMORY || memory > MOST_MEMORY)
+			throw new MachineError(
+				`${memory} bytes of guest memory are not possible under "bt": give a multiple of 4096 from 1M to 2G.`,
+			);
 		this.pending = this.ended = undefined;
 		this.resetAsked = false;
 		const host = new HostMachine({
@@ -116,9 +124,9 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		const { monitor } = this;
 		monitor.physical.bus = devices.memory;
 		monitor.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
-		this.vcpu = new GuestProcessor(monitor);
-		this.pcpu = new HostProcessor(host);
-		this.translationCache = new CacheView(monitor.cache, monitor.vmm);
+		this.vcpu.attach(monitor);
+		this.pcpu.attach(host);
+		this.cacheView.attach(monitor.cache, monitor.vmm);
 		devices.reset();
 		const boot = loadImage(configuration.image, configuration, {
 			size: configuration.memory,

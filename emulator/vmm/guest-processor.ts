@@ -20,10 +20,13 @@ type Inspected = { write?: boolean; user?: boolean; execute?: boolean };
 export class GuestProcessor implements Processor {
 	readonly id = 1;
 	readonly kind = "vcpu";
-	readonly view: GuestView;
+	readonly view = new GuestView();
+	private monitor!: Monitor;
 
-	constructor(private readonly monitor: Monitor) {
-		this.view = new GuestView(monitor);
+	/** Shows another VMM from now on: the machine was reset. */
+	attach(monitor: Monitor): void {
+		this.monitor = monitor;
+		this.view.monitor = monitor;
 	}
 
 	describe(): string {

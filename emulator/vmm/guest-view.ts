@@ -23,14 +23,16 @@ export class GuestView {
 	private readonly processor: ArchitecturalProcessor;
 	private readonly file: RegisterFile;
 
-	constructor(private readonly monitor: Monitor) {
+	monitor!: Monitor;
+
+	constructor() {
 		const physical = new PhysicalMemory(4096);
 		this.processor = new ArchitecturalProcessor({
 			physical,
 			tlb: new TranslationLookasideBuffer(physical),
 			ports: { read: () => 0, write: () => {} },
-			timestamp: () => monitor.host.now(),
-			retired: () => monitor.host.engine.retired,
+			timestamp: () => this.monitor?.host.now() ?? 0,
+			retired: () => this.monitor?.host.engine.retired ?? 0,
 		});
 		this.file = new RegisterFile(this.processor);
 	}

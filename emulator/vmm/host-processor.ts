@@ -22,9 +22,12 @@ import {
 export class HostProcessor implements Processor {
 	readonly id = 2;
 	readonly kind = "pcpu";
-	private readonly file: RegisterFile;
+	private file!: RegisterFile;
+	private host!: HostMachine;
 
-	constructor(private readonly host: HostMachine) {
+	/** Shows another host from now on: the machine was reset. */
+	attach(host: HostMachine): void {
+		this.host = host;
 		this.file = new RegisterFile(host.processor);
 	}
 

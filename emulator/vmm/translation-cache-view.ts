@@ -8,15 +8,21 @@ import type { TranslationCache } from "./translate/translation-cache.ts";
 import type { VmmMemory } from "./vmm-memory.ts";
 
 export class CacheView implements TranslationCacheView {
-	readonly start: bigint;
-	readonly end: bigint;
+	private cache!: TranslationCache;
+	private memory!: VmmMemory;
 
-	constructor(
-		private readonly cache: TranslationCache,
-		private readonly memory: VmmMemory,
-	) {
-		this.start = BigInt(cache.start);
-		this.end = BigInt(cache.end);
+	/** Shows another cache from now on: the machine was reset. */
+	attach(cache: TranslationCache, memory: VmmMemory): void {
+		this.cache = cache;
+		this.memory = memory;
+	}
+
+	get start(): bigint {
+		return BigInt(this.cache.start);
+	}
+
+	get end(): bigint {
+		return BigInt(this.cache.end);
 	}
 
 	private view(fragment: Fragment): FragmentView {
