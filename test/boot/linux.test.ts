@@ -1,9 +1,15 @@
 // Debian's kernels with busybox: they reach a shell prompt and run a command. The kernels come from Debian's packages.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { type TestContext, test } from "node:test";
+import { useHostHash } from "../../emulator/machine/hash.ts";
+import { createMachine } from "../../emulator/vmm/create-machine.ts";
 import { type CommandResult, hyperscopeRun } from "../tools/command-line.ts";
-import { debianGuest } from "../tools/debian-guests.ts";
+import { debianGuest, type LinuxGuest } from "../tools/debian-guests.ts";
+
+useHostHash((bytes) => createHash("sha256").update(bytes).digest("hex"));
 
 /** A run takes about a minute and a half; much more means that the guest hangs. */
 const SECONDS = 900;
@@ -43,6 +49,51 @@ function withoutTime(output: string): string[] {
 		.sort();
 }
 
+/** Instructions between two looks, as the command line program has it while it waits for output. */
+const SLICE = 1_000_000;
+
+/**
+ * The same boot in this process, with a breakpoint in code that the kernel executes after half of the way: it is hit and passed a
+ * hundred times and more. Input is given at the same instruction as by the command line program.
+ */
+function bootWithBreakpoints(guest: LinuxGuest): { hits: number; instructions: number; memoryHash: string } {
+	const machine = createMachine({
+		vmm: "none",
+		memory: 512 << 20,
+		image: { name: "vmlinuz", bytes: readFileSync(guest.kernel) },
+		initrd: { name: "initrd", bytes: readFileSync(guest.initrd) },
+		append: "console=ttyS0",
+	});
+	let output = "";
+	let asked = false;
+	let answered = false;
+	machine.onSerialOutput((bytes) => {
+		output = (output + Buffer.from(bytes).toString("latin1")).slice(-4096);
+		if (!asked && output.includes(PROMPT)) {
+			asked = true;
+			output = "";
+			machine.serialInput(Buffer.from(`${COMMAND}\n`));
+		} else if (asked && new RegExp(ANSWER).test(output)) answered = true;
+	});
+	let hits = 0;
+	const processor = machine.processors()[0]!;
+	for (let slice = 1; !answered; slice++) {
+		if (slice === 3000 || slice === 5000) {
+			machine.setExecutionBreakpoints([
+				{ id: 1, address: { space: "lin", value: processor.linearInstructionPointer() } },
+			]);
+		}
+		const end = machine.instructionCount() + SLICE;
+		while (machine.instructionCount() < end) {
+			const stop = machine.run(end - machine.instructionCount());
+			if (stop?.reason !== "breakpoint") continue;
+			if (++hits % 500 === 0) machine.setExecutionBreakpoints([]);
+		}
+		assert.ok(slice < 20_000, "the guest does not reach its shell");
+	}
+	return { hits, instructions: machine.instructionCount(), memoryHash: machine.memoryHash() };
+}
+
 function assertShell(result: CommandResult, kernel: RegExp): void {
 	assert.equal(result.status, 0, `${result.errors}\n${result.output.slice(-2000)}`);
 	assert.match(result.output, kernel);
@@ -58,6 +109,10 @@ test("linux-image-686 under none reaches a shell, runs a command, and does so ag
 	assert.equal(second!.statistics.instructions, first.statistics.instructions);
 	assert.equal(second!.statistics.memoryHash, first.statistics.memoryHash);
 	assert.equal(second!.output, first.output);
+	const watched = bootWithBreakpoints(debianGuest("i386") as LinuxGuest);
+	assert.ok(watched.hits >= 100, `the breakpoint was hit ${watched.hits} times`);
+	assert.equal(watched.instructions, first.statistics.instructions);
+	assert.equal(watched.memoryHash, first.statistics.memoryHash);
 });
 
 test("linux-image-686 under bt with shadow page tables reaches a shell and prints what it prints under none", async (t) => {
