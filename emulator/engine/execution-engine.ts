@@ -169,7 +169,7 @@ export class ExecutionEngine {
 				return record;
 			} catch (fault) {
 				if (!(fault instanceof Fault)) throw fault;
-				if (!this.deliver(fault)) return 0;
+				if (!this.deliver(fault) || i32[State.exitReason >> 2] !== ExitReason.none) return 0;
 			}
 		}
 	}
@@ -278,7 +278,12 @@ export class ExecutionEngine {
 	stopAfterInstruction(): void {
 		const { i32, u8, view } = this.physical;
 		const record = this.currentRecord;
-		if (!this.running || record === 0 || this.stolenFuel !== 0) return;
+		if (!this.running || this.stolenFuel !== 0) return;
+		if (record === 0) {
+			// Between instructions: a fault is being delivered, or a block is being looked up.
+			i32[State.exitReason >> 2] = ExitReason.attention;
+			return;
+		}
 		// No further block is entered, and the rest of this one is cut off behind the instruction.
 		this.stolenFuel = STOLEN;
 		i32[State.fuel >> 2]! -= STOLEN;

@@ -130,6 +130,7 @@ export class HostMachine {
 				this.clock.advanceTo(this.now());
 				if (this.pending) continue;
 				if (!this.takeInterrupt()) return { kind: "shutdown" };
+				if (this.pending) continue;
 				if (processor.halted) {
 					if (!this.skipToAlarm()) return { kind: "halted" };
 					continue;

@@ -323,18 +323,23 @@ export class NativeMachine implements VirtualMachine {
 		this.filters = filters;
 	}
 
-	/** Stops before the event is delivered: the state is that of the instruction that caused it. */
+	/**
+	 * An exception stops the machine before it is delivered, at the instruction that caused it; going on executes that instruction
+	 * again, and its exception is then passed over once. An interrupt or INT n stops it at the handler's first instruction.
+	 */
 	private seeEvent(vector: number, errorCode: number | undefined, source: EventSource): boolean {
 		const name = source === "external" || source === "nmi" ? "interrupt" : "exception";
 		const matching = this.filters.filter(
 			(filter) =>
 				(filter.event === name && (filter.vector === undefined || filter.vector === vector)) ||
-				(filter.event === "true-page-fault" && name === "exception" && vector === Vector.pageFault),
+				(filter.event === "true-page-fault" && source === "exception" && vector === Vector.pageFault),
 		);
-		if (matching.length === 0 || this.pending || this.passing === this.instructionCount()) return false;
-		const { state } = this.host.processor.core;
+		if (matching.length === 0 || this.pending) return false;
 		const linear = this.processor.linearInstructionPointer();
-		this.passing = this.instructionCount();
+		const { shown } = this;
+		this.shown = undefined;
+		if (shown?.linear === linear && shown.vector === vector) return false;
+		const { state } = this.host.processor.core;
 		this.pending = {
 			reason: "event",
 			processor: 1,
@@ -346,11 +351,13 @@ export class NativeMachine implements VirtualMachine {
 			...(vector === Vector.pageFault ? { faultAddress: BigInt.asUintN(64, state.i64[State.cr2 >> 3]!) } : {}),
 		};
 		this.host.stop({ kind: "requested" });
-		return false;
+		if (source !== "exception") return false;
+		this.shown = { linear, vector };
+		return true;
 	}
 
-	/** Instruction count at which an event has been shown already. */
-	private passing = -1;
+	/** The exception at which the machine stands. */
+	private shown: { readonly linear: bigint; readonly vector: number } | undefined;
 
 	private seeMode(mode: string, previous: string): void {
 		const matching = this.filters.filter((filter) => filter.event === "mode-switch");
