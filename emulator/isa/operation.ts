@@ -265,7 +265,7 @@ export abstract class Operation {
 
 	// ---- everything else ----
 
-	/** Calls the TypeScript helper of that name and does what its Outcome says. Has to be the last thing a row does. */
+	/** Calls the TypeScript helper of that name and does what its Outcome says: after `next` the row goes on behind the call; else it is left. */
 	abstract helper(name: string, parameter?: number): void;
 	/** Raises an exception through the helper "raise". Leaves the row. */
 	abstract raise(vector: number): void;

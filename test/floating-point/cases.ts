@@ -224,6 +224,27 @@ export interface StateChoices {
 	readonly unmaskSse?: boolean;
 	/** Some exceptions are unmasked in the x87 control word. */
 	readonly unmaskX87?: boolean;
+	/** MXCSR as programs have it, with the precision flag set, and lanes that are normal numbers or zeros. */
+	readonly ordinary?: boolean;
+}
+
+/** A normal number, often near the ends of the exponent range, or a zero. */
+function ordinarySingle(random: Random): number {
+	const exponent = random.pick([
+		0, 1, 2, 3, 0x40, 0x60, 0x7e, 0x7f, 0x7f, 0x80, 0x81, 0x90, 0x9d, 0x9e, 0xbf, 0xfd, 0xfe,
+	]);
+	const fraction =
+		exponent === 0 ? 0 : random.pick([0, 1, 0x7fffff, random.next() & 0x7fffff, random.next() & 0x700000]);
+	return (random.below(2) << 31) | (exponent << 23) | fraction;
+}
+
+function ordinaryDouble(random: Random): bigint {
+	const exponent = random.pick([
+		0, 1, 2, 3, 0x200, 0x381, 0x3fe, 0x3ff, 0x400, 0x41d, 0x41e, 0x43d, 0x43e, 0x47e, 0x5ff, 0x7fd, 0x7fe,
+	]);
+	const fraction =
+		exponent === 0 ? 0n : random.pick([0n, 1n, (1n << 52n) - 1n, random.wide() >> 12n, (random.wide() >> 49n) << 37n]);
+	return (BigInt(random.below(2)) << 63n) | (BigInt(exponent) << 52n) | fraction;
 }
 
 /** Values in the lanes of all registers and in memory. */
@@ -245,7 +266,8 @@ export function randomState(random: Random, choices: StateChoices = {}): Instruc
 		view.setBigUint64(32 + register * 16, low, true);
 		view.setUint16(40 + register * 16, high, true);
 	}
-	const flavour = random.below(3);
+	if (choices.ordinary) view.setUint32(24, 0x1fa0, true);
+	const flavour = choices.ordinary ? 3 + random.below(2) : random.below(3);
 	fillLanes(view, 160, 256, flavour, random);
 	const data = new Uint8Array(512);
 	fillLanes(new DataView(data.buffer), 0, 64, flavour, random);
@@ -268,7 +290,11 @@ function fillLanes(view: DataView, from: number, length: number, flavour: number
 		if (flavour === 0) {
 			view.setInt32(at, randomSingle(random), true);
 			view.setInt32(at + 4, randomSingle(random), true);
-		} else if (flavour === 1) view.setBigUint64(at, randomDouble(random), true);
+		} else if (flavour === 3) {
+			view.setInt32(at, ordinarySingle(random), true);
+			view.setInt32(at + 4, ordinarySingle(random), true);
+		} else if (flavour === 4) view.setBigUint64(at, ordinaryDouble(random), true);
+		else if (flavour === 1) view.setBigUint64(at, randomDouble(random), true);
 		else if (random.below(4) === 0) view.setBigUint64(at, BigInt(random.below(100)), true);
 		else view.setBigUint64(at, random.wide(), true);
 	}

@@ -79,6 +79,7 @@ suite("against the processor of this machine", { skip }, () => {
 	test("MMX", () => check(/_mm(_|$)|_mmm|^Emms/, 60));
 	test("SSE moves and integers", () => check(/^(Mov|P|Ldd|And|Or|Xor|Unpck|Shuf|Mask|Stmxcsr)\w*_xmm/, 60));
 	test("SSE floating point, masked", () => check(/^(?!P|Mov)\w*_xmm/, 150));
+	test("SSE floating point, ordinary numbers", () => check(/^(?!P|Mov)\w*_xmm/, 150, { ordinary: true }));
 	test("SSE floating point, some exceptions unmasked", () => check(/^(?!P|Mov)\w*_xmm/, 100, { unmaskSse: true }));
 	test("x87, masked", () => check(/^(F|Wait)/, 100));
 	// FLD of a denormal with that exception unmasked: the SDM (Vol. 1 §8.5.2) leaves the stack as it is, some processors push.

@@ -161,7 +161,7 @@ export class SseUnit {
 		const format = parameter & SseFlag.double ? double : single;
 		const size = format === double ? 8 : 4;
 		const count = parameter & SseFlag.scalar ? 1 : 16 / size;
-		const predicate = parameter & 7;
+		const predicate = this.i32[State.helperResult >> 2]! & 7;
 		const elements: Element[] = [];
 		for (let n = 0; n < count; n++) {
 			const a = this.unpack(this.read(FIRST + n * size, format), format);

@@ -79,11 +79,11 @@ function zeroLanes(value: Value, isDouble: boolean): Value {
 	return simd(isDouble ? Simd.f64x2Eq : Simd.f32x4Eq, value, zeroVector());
 }
 
-function normalOrZeroLanes(value: Value, isDouble: boolean): Value {
+export function normalOrZeroLanes(value: Value, isDouble: boolean): Value {
 	return simd(Simd.or, normalLanes(value, isDouble, 1), zeroLanes(value, isDouble));
 }
 
-function allLanes(mask: Value): Value {
+export function allLanes(mask: Value): Value {
 	return mask.simd(Simd.i8x16AllTrue, i32);
 }
 
@@ -250,6 +250,29 @@ function scalarExtreme(maximum: boolean, size: 4 | 8): (o: Operation) => void {
 	};
 }
 
+/** MINPS, MAXPD, ... */
+function packedExtreme(maximum: boolean, isDouble: boolean): (o: Operation) => void {
+	const operation = maximum ? SseOperation.maximum : SseOperation.minimum;
+	const opcode = isDouble ? (maximum ? Simd.f64x2Pmax : Simd.f64x2Pmin) : maximum ? Simd.f32x4Pmax : Simd.f32x4Pmin;
+	return (o) => {
+		const { f } = o;
+		const b = readVector(o, 1);
+		const a = f.let(readXmm(o, 0));
+		fastOrSlow(
+			o,
+			(finish) => {
+				const fine = simd(Simd.and, normalOrZeroLanes(a, isDouble), normalOrZeroLanes(b, isDouble));
+				f.if(allLanes(fine), () => {
+					// "Pseudo-minimum" of (b, a): a < b ? a : b.
+					writeXmm(o, 0, simd(opcode, b, a));
+					finish();
+				});
+			},
+			() => slowPacked(o, a, b, "sse:arithmetic", operation | (isDouble ? SseFlag.double : 0)),
+		);
+	};
+}
+
 /** An operation that only the helper does. */
 function packedHelper(parameter: number): (o: Operation) => void {
 	return (o) => {
@@ -284,18 +307,39 @@ function compareToFlags(size: 4 | 8, signaling: boolean): (o: Operation) => void
 /** CMPPS, CMPSD, ...: the predicate in the immediate's low bits (bits 7:3 are ignored by the legacy encodings). */
 function compareToMask(size: 4 | 8, scalar: boolean): (o: Operation) => void {
 	const flags = (size === 8 ? SseFlag.double : 0) | (scalar ? SseFlag.scalar : 0);
+	const isDouble = size === 8;
 	return (o) => {
 		const { f } = o;
-		const second = scalar ? readScalar(o, 1, size) : readVector(o, 1);
-		const width = scalar ? size : 16;
-		giveOperands(o, width, scalar ? readXmmPart(o, 0, size) : readXmm(o, 0), second);
+		const b = scalar ? readScalar(o, 1, size) : readVector(o, 1);
+		const a = f.let(scalar ? readXmmPart(o, 0, size) : readXmm(o, 0));
 		const predicate = f.let(o.immediate(1).and(7));
-		for (let candidate = 0; candidate < 8; candidate++)
-			f.if(predicate.eq(candidate), () => {
-				o.helper("sse:compare", flags | candidate);
-			});
-		if (scalar) writeXmmPart(o, 0, size, takeResult(o, size));
-		else writeXmm(o, 0, takeResult(o, 16));
+		fastOrSlow(
+			o,
+			(finish) => {
+				if (scalar) return;
+				const fine = simd(Simd.and, normalOrZeroLanes(a, isDouble), normalOrZeroLanes(b, isDouble));
+				f.if(allLanes(fine), () => {
+					const [equal, less, lessOrEqual] = isDouble
+						? [Simd.f64x2Eq, Simd.f64x2Lt, Simd.f64x2Le]
+						: [Simd.f32x4Eq, Simd.f32x4Lt, Simd.f32x4Le];
+					const kind = f.let(predicate.and(3));
+					// No lane is unordered here.
+					const ordered = kind
+						.eq(2)
+						.select(simd(lessOrEqual!, a, b), kind.eq(3).select(zeroVector(), simd(equal!, a, b)));
+					const mask = f.let(kind.eq(1).select(simd(less!, a, b), ordered));
+					writeXmm(o, 0, predicate.and(4).select(simd(Simd.not, mask), mask));
+					finish();
+				});
+			},
+			() => {
+				giveOperands(o, scalar ? size : 16, a, b);
+				o.setState32(State.helperResult, predicate);
+				o.helper("sse:compare", flags);
+				if (scalar) writeXmmPart(o, 0, size, takeResult(o, size));
+				else writeXmm(o, 0, takeResult(o, 16));
+			},
+		);
 	};
 }
 
@@ -306,15 +350,12 @@ export function defineArithmetic(table: InstructionTable): void {
 		table.define(new RegExp(`^${mnemonic}ps_xmm_xmmm128$`), packedArithmetic(operation, false), options);
 		table.define(new RegExp(`^${mnemonic}pd_xmm_xmmm128$`), packedArithmetic(operation, true), options);
 	}
-	for (const [mnemonic, operation] of [
-		["Min", SseOperation.minimum],
-		["Max", SseOperation.maximum],
-	] as const) {
+	for (const mnemonic of ["Min", "Max"]) {
 		const maximum = mnemonic === "Max";
 		table.define(new RegExp(`^${mnemonic}ss_xmm_xmmm32$`), scalarExtreme(maximum, 4), options);
 		table.define(new RegExp(`^${mnemonic}sd_xmm_xmmm64$`), scalarExtreme(maximum, 8), options);
-		table.define(new RegExp(`^${mnemonic}ps_xmm_xmmm128$`), packedHelper(operation), options);
-		table.define(new RegExp(`^${mnemonic}pd_xmm_xmmm128$`), packedHelper(operation | SseFlag.double), options);
+		table.define(new RegExp(`^${mnemonic}ps_xmm_xmmm128$`), packedExtreme(maximum, false), options);
+		table.define(new RegExp(`^${mnemonic}pd_xmm_xmmm128$`), packedExtreme(maximum, true), options);
 	}
 	for (const [letter, flag] of [
 		["s", 0],

@@ -5,17 +5,31 @@ import { Value, ValueType } from "../emit/value.ts";
 import { finishMmx, readMmSource, startMmx, writeMm } from "../mmx/registers.ts";
 import type { Operation } from "../operation.ts";
 import type { InstructionTable } from "../row.ts";
-import { fastOrSlow, giveOperands, inexactIsQuiet, isNormal, isNormalOrZero, takeResult } from "./arithmetic.ts";
+import {
+	allLanes,
+	fastOrSlow,
+	giveOperands,
+	inexactIsQuiet,
+	isNormal,
+	isNormalOrZero,
+	normalOrZeroLanes,
+	takeResult,
+} from "./arithmetic.ts";
 import { ConvertFlag, ElementKind } from "./forms.ts";
-import { readScalar, readVector, writeXmm, writeXmmLow, writeXmmPart } from "./operands.ts";
+import { readScalar, readVector, simd, writeXmm, writeXmmLow, writeXmmPart } from "./operands.ts";
 
-const { i32, f32, f64, v128 } = ValueType;
+const { i32, i64, f32, f64, v128 } = ValueType;
 const options = { unit: "sse", cold: true } as const;
 const { integer32, integer64, single, double } = ElementKind;
 /** One-byte opcodes (WebAssembly core specification, numeric instructions). */
 const I32_TRUNC_F32_S = 0xa8;
 const I32_TRUNC_F64_S = 0xaa;
+const I64_TRUNC_F32_S = 0xae;
+const I64_TRUNC_F64_S = 0xb0;
+const F32_CONVERT_I32_S = 0xb2;
+const F32_CONVERT_I64_S = 0xb4;
 const F64_CONVERT_I32_S = 0xb7;
+const F64_CONVERT_I64_S = 0xb9;
 
 function parameter(from: number, to: number, count: number, truncate = false): number {
 	return (
@@ -50,10 +64,24 @@ function fromGeneral(to: number) {
 			writeXmmPart(o, 0, 8, source.operation(F64_CONVERT_I32_S, f64).bitsOfF64());
 			return;
 		}
-		giveOperands(o, size, source);
-		o.helper("sse:convert", parameter(size === 8 ? integer64 : integer32, to, 1));
 		const resultSize = to === double ? 8 : 4;
-		writeXmmPart(o, 0, resultSize, takeResult(o, resultSize));
+		fastOrSlow(
+			o,
+			(finish) =>
+				o.f.if(inexactIsQuiet(o), () => {
+					const value =
+						to === double
+							? source.operation(F64_CONVERT_I64_S, f64).bitsOfF64()
+							: source.operation(size === 8 ? F32_CONVERT_I64_S : F32_CONVERT_I32_S, f32).bitsOfF32();
+					writeXmmPart(o, 0, resultSize, value);
+					finish();
+				}),
+			() => {
+				giveOperands(o, size, source);
+				o.helper("sse:convert", parameter(size === 8 ? integer64 : integer32, to, 1));
+				writeXmmPart(o, 0, resultSize, takeResult(o, resultSize));
+			},
+		);
 	};
 }
 
@@ -69,21 +97,26 @@ function toGeneral(from: number, truncate: boolean) {
 			o.helper("sse:convert", parameter(from, size === 8 ? integer64 : integer32, 1, truncate));
 			o.write(0, takeResult(o, size));
 		};
-		if (!truncate || size === 8) {
+		if (!truncate) {
 			slow();
 			return;
 		}
+		const wide = size === 8;
+		const type = wide ? i64 : i32;
+		const opcode =
+			from === double ? (wide ? I64_TRUNC_F64_S : I32_TRUNC_F64_S) : wide ? I64_TRUNC_F32_S : I32_TRUNC_F32_S;
 		fastOrSlow(
 			o,
 			(finish) => {
-				// Magnitudes below 2^31 by the biased exponent.
+				// Magnitudes below 2^31 (2^63) by the biased exponent.
+				const bits = wide ? 63 : 31;
 				const small =
 					from === double
-						? source.shl(1).ltU(Value.i64((1023n + 31n) << 53n))
-						: source.shl(1).ltU(Value.i32((127 + 31) * 2 ** 24));
+						? source.shl(1).ltU(Value.i64(BigInt(1023 + bits) << 53n))
+						: source.shl(1).ltU(Value.i32((127 + bits) * 2 ** 24));
 				f.if(inexactIsQuiet(o).and(isNormalOrZero(source)).and(small), () => {
 					const value = from === double ? source.asF64Bits() : source.asF32Bits();
-					o.write(0, value.operation(from === double ? I32_TRUNC_F64_S : I32_TRUNC_F32_S, i32));
+					o.write(0, value.operation(opcode, type));
 					finish();
 				});
 			},
@@ -124,6 +157,44 @@ function betweenReals(from: number) {
 			},
 		);
 	};
+}
+
+/** CVTPS2PD: normal numbers and zeros are exact. */
+function widenSingles(o: Operation): void {
+	const source = readScalar(o, 1, 8);
+	fastOrSlow(
+		o,
+		(finish) => {
+			const lanes = o.f.let(source.simd(Simd.i64x2Splat, v128));
+			o.f.if(allLanes(normalOrZeroLanes(lanes, false)), () => {
+				writeXmm(o, 0, simd(Simd.f64x2PromoteLowF32x4, lanes));
+				finish();
+			});
+		},
+		() => {
+			giveOperands(o, 8, source);
+			o.helper("sse:convert", parameter(single, double, 2));
+			writeXmm(o, 0, takeResult(o, 16));
+		},
+	);
+}
+
+/** CVTDQ2PS. */
+function singlesFromIntegers(o: Operation): void {
+	const source = readVector(o, 1);
+	fastOrSlow(
+		o,
+		(finish) =>
+			o.f.if(inexactIsQuiet(o), () => {
+				writeXmm(o, 0, simd(Simd.f32x4ConvertI32x4S, source));
+				finish();
+			}),
+		() => {
+			giveOperands(o, 16, source);
+			o.helper("sse:convert", parameter(integer32, single, 4));
+			writeXmm(o, 0, takeResult(o, 16));
+		},
+	);
 }
 
 /** CVTPI2PS: with a memory operand the x87 state stays as it is, as the processor does it and the SDM says of CVTPI2PD. */
@@ -209,9 +280,9 @@ export function defineConversions(table: InstructionTable): void {
 	define(/^Cvttsd2si_r(32|64)_xmmm64$/, toGeneral(double, true));
 	define(/^Cvtss2sd_xmm_xmmm32$/, betweenReals(single));
 	define(/^Cvtsd2ss_xmm_xmmm64$/, betweenReals(double));
-	define(/^Cvtps2pd_xmm_xmmm64$/, packed(single, double, 2, 8, 16));
+	define(/^Cvtps2pd_xmm_xmmm64$/, widenSingles);
 	define(/^Cvtpd2ps_xmm_xmmm128$/, packed(double, single, 2, 16, 8));
-	define(/^Cvtdq2ps_xmm_xmmm128$/, packed(integer32, single, 4, 16, 16));
+	define(/^Cvtdq2ps_xmm_xmmm128$/, singlesFromIntegers);
 	define(/^Cvtps2dq_xmm_xmmm128$/, packed(single, integer32, 4, 16, 16));
 	define(/^Cvttps2dq_xmm_xmmm128$/, packed(single, integer32, 4, 16, 16, true));
 	define(/^Cvtpd2dq_xmm_xmmm128$/, packed(double, integer32, 2, 16, 8));

@@ -1,5 +1,6 @@
 // What the rows of SSE floating point pass to the helpers, as the `parameter` of Operation.helper(). Operands and results lie in
-// State.exchange: the first operand in bytes 0 to 15, the second in 16 to 31, the result in 0 to 15.
+// State.exchange: the first operand in bytes 0 to 15, the second in 16 to 31, the result in 0 to 15. The predicate of
+// "sse:compare" (SDM Vol. 2A Table 3-1) lies in State.helperResult.
 
 export const SseOperation = {
 	add: 0,
@@ -24,8 +25,6 @@ export const SseFlag = {
 	/** The ordered comparison of COMISS, COMISD, else the unordered one. */
 	signaling: 0x100,
 } as const;
-
-/** Comparison predicates 0 to 7 are in the low bits of the parameter of "sse:compare" (SDM Vol. 2A Table 3-1). */
 
 /** Elements of conversions: 2 bits for the source, 2 bits shifted left by 2 for the destination. */
 export const ElementKind = { integer32: 0, integer64: 1, single: 2, double: 3 } as const;
