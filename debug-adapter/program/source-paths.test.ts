@@ -34,7 +34,10 @@ test("the longest prefix of the source map wins, at a path boundary", () => {
 test("sources that moved with the image are found beside and above it", async () => {
 	const paths = new SourcePaths();
 	paths.configure("/home/u/kernel/build/kernel.elf", []);
-	await paths.locate(["/ci/build/kernel/src/main.c", "/ci/build/kernel/src/irq.c"], host(["/home/u/kernel/src/main.c"]));
+	await paths.locate(
+		["/ci/build/kernel/src/main.c", "/ci/build/kernel/src/irq.c"],
+		host(["/home/u/kernel/src/main.c"]),
+	);
 	assert.equal(paths.toLocal("/ci/build/kernel/src/irq.c"), "/home/u/kernel/src/irq.c");
 });
 

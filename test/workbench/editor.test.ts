@@ -131,7 +131,7 @@ describe("the editor", { skip }, () => {
 
 	test("a sample is opened as a folder of the user's own", async () => {
 		await scenario("open-sample", undefined, undefined, async (page) => {
-			await page.command("Hyperscope: Open Sample Kernel");
+			await page.command("Hyperscope: Open Sample Kernel…");
 			await page.page.locator(".quick-input-list .monaco-list-row", { hasText: "isprime" }).first().click();
 			const explorer = page.page.locator(".explorer-folders-view .monaco-list-row");
 			await page.until(

@@ -58,7 +58,10 @@ export class WorkbenchPage {
 	 */
 	async command(title: string): Promise<void> {
 		const box = this.page.locator(".quick-input-widget:visible .quick-input-box input").first();
-		const row = this.page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first();
+		// The whole title: "Start Debugging" also begins "Start Debugging and Stop on Entry".
+		const exact = new RegExp(`^${title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}$`);
+		const name = this.page.locator(".label-name", { hasText: exact });
+		const row = this.page.locator(".quick-input-list .monaco-list-row", { has: name }).first();
 		await this.until(
 			async () => {
 				await this.page.keyboard.press("Escape");
