@@ -246,7 +246,7 @@ export class InstructionEmulator {
 					return "done";
 				}
 				if (opcode < 0x20 && (opcode & 7) === 6) {
-					this.push(this.memory.selector((opcode >> 3) as SegmentIndex));
+					this.pushSelector((opcode >> 3) as SegmentIndex);
 					return "done";
 				}
 				if (opcode === 0xc8 && (i.immediate(1, 2) & 0x1f) === 0) return this.enter();
@@ -371,7 +371,7 @@ export class InstructionEmulator {
 		switch (opcode) {
 			case 0x0fa0:
 			case 0x0fa8:
-				this.push(this.memory.selector(opcode === 0x0fa0 ? Segment.fs : Segment.gs));
+				this.pushSelector(opcode === 0x0fa0 ? Segment.fs : Segment.gs);
 				return "done";
 			case 0x0fa3:
 			case 0x0fab:
@@ -483,6 +483,14 @@ export class InstructionEmulator {
 		const { registers, memory, wide } = this;
 		const esp = (registers.esp - wide) >>> 0;
 		memory.write(memory.linear(Segment.ss, esp, wide, true), wide, value);
+		registers.esp = esp;
+	}
+
+	/** 16 bits are stored whatever the operand size (SDM Vol. 2B, PUSH: what recent processors do). */
+	private pushSelector(segment: SegmentIndex): void {
+		const { registers, memory, wide } = this;
+		const esp = (registers.esp - wide) >>> 0;
+		memory.write(memory.linear(Segment.ss, esp, 2, true), 2, memory.selector(segment));
 		registers.esp = esp;
 	}
 

@@ -410,7 +410,7 @@ export class PrivilegedInstructions {
 		this.setZero(found !== undefined);
 		if (found === undefined) return;
 		const size = i.operandSize16 ? 2 : 4;
-		guest.registers.write(i.reg, size, i.opcode === 0x0f02 ? found[1] & 0x00ffff00 : descriptorLimit(found));
+		guest.registers.write(i.reg, size, i.opcode === 0x0f02 ? found[1] & 0x00f0ff00 : descriptorLimit(found));
 	}
 
 	private loadLocalTable(selector: number): void {

@@ -208,8 +208,7 @@ class UnitTranslator {
 				this.popf(decoded);
 				return "PRIV";
 			case "push-selector":
-				code.emit(0x65, 0xff, 0x35);
-				code.dword(selectorField(pushedSegment(instruction.opcode)));
+				this.pushSelector(guest, selectorField(pushedSegment(instruction.opcode)));
 				return "PRIV";
 			case "move-selector":
 				if (instruction.operandSize16) code.emit(0x66);
@@ -320,6 +319,19 @@ class UnitTranslator {
 		this.recover(guest, {});
 		code.storeBlockImmediate(VcpuBlock.interruptAdjust, 0);
 		this.shadowed = true;
+	}
+
+	/** PUSH of a selector: 16 bits are stored, ESP moves by 4 (SDM Vol. 2B, PUSH: what recent processors do). */
+	private pushSelector(guest: number, field: number): void {
+		const { code } = this;
+		const { ecx } = Register32;
+		code.storeBlock(VcpuBlock.savedEcx, ecx);
+		code.loadBlock(ecx, field);
+		this.recover(guest, { undo: Undo.ecx });
+		code.emit(0x66, 0x89, 0x4c, 0x24, 0xfc); // mov %cx, -4(%esp)
+		code.emit(0x8d, 0x64, 0x24, 0xfc); // lea -4(%esp), %esp
+		this.recover(guest, { undo: Undo.ecx, stackAdjust: 4 });
+		code.loadBlock(ecx, VcpuBlock.savedEcx);
 	}
 
 	/** PUSHF: the real image has IF = 1 and IOPL = 0; interruptAdjust makes the guest's IF of it. */
