@@ -265,7 +265,7 @@ export abstract class Operation {
 
 	// ---- everything else ----
 
-	/** Calls the TypeScript helper of that name and does what its Outcome says: after `next` the row goes on behind the call; else it is left. */
+	/** Calls the TypeScript helper of that name. After Outcome.next the row goes on behind the call; otherwise it is left. */
 	abstract helper(name: string, parameter?: number): void;
 	/** Raises an exception through the helper "raise". Leaves the row. */
 	abstract raise(vector: number): void;

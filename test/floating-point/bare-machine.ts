@@ -1,4 +1,5 @@
-// A processor in 64-bit mode with flat memory and nothing around it, that runs one instruction from a given floating-point state.
+// A processor in 64-bit mode with flat memory and nothing around it, that runs one instruction from a given
+// floating-point state.
 
 import { ArchitecturalProcessor } from "../../emulator/cpu/processor.ts";
 import { ExecutionEngine } from "../../emulator/engine/execution-engine.ts";

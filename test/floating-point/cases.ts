@@ -300,7 +300,10 @@ function fillLanes(view: DataView, from: number, length: number, flavour: number
 	}
 }
 
-/** Where two states differ, in words; empty when they agree. FXSAVE's pointers and the bits of `ignoredFlags` are not looked at. */
+/**
+ * Where two states differ, in words; empty when they agree. FXSAVE's pointers and the bits of `ignoredFlags` are not
+ * looked at.
+ */
 export function differences(
 	actual: InstructionState,
 	expected: InstructionState,

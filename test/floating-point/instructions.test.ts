@@ -1,4 +1,5 @@
-// Every row of x87, MMX and SSE against the processor of this machine: random registers, memory, rounding modes and masks.
+// Every row of x87, MMX and SSE against the processor of this machine: random registers, memory, rounding modes and
+// masks.
 
 import assert from "node:assert/strict";
 import { describe as suite, test } from "node:test";
@@ -19,7 +20,10 @@ defineX87(table);
 defineMmx(table);
 defineSse(table);
 
-/** Approximate by definition, or compared elsewhere: pointers that the processor keeps differently, faults on reserved bits. */
+/**
+ * Approximate by definition, or compared elsewhere: pointers that the processor keeps differently, faults on reserved
+ * bits.
+ */
 const elsewhere = /^(Fxrstor|Fxsave|Fldenv|Frstor|Fnsave|Fnstenv|Rcp|Rsqrt|Fldcw|Ldmxcsr)/;
 const transcendental = /^(F2xm1|Fyl2x|Fyl2xp1|Fptan|Fpatan|Fsin|Fcos|Fsincos)$/;
 const C1 = 0x200;
@@ -82,7 +86,8 @@ suite("against the processor of this machine", { skip }, () => {
 	test("SSE floating point, ordinary numbers", () => check(/^(?!P|Mov)\w*_xmm/, 150, { ordinary: true }));
 	test("SSE floating point, some exceptions unmasked", () => check(/^(?!P|Mov)\w*_xmm/, 100, { unmaskSse: true }));
 	test("x87, masked", () => check(/^(F|Wait)/, 100));
-	// FLD of a denormal with that exception unmasked: the SDM (Vol. 1 §8.5.2) leaves the stack as it is, some processors push.
+	// FLD of a denormal with that exception unmasked: the SDM (Vol. 1 §8.5.2) leaves the stack as it is, some
+	// processors push.
 	test("x87, some exceptions unmasked", () => check(/^F(?!ld_m(32|64)fp)/, 80, { unmaskX87: true }));
 
 	test("transcendental functions are right to one unit in the last place", () => {

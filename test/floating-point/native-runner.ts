@@ -1,4 +1,5 @@
-// The processor of this machine as the reference: compiles native-runner.c once and runs batches of single instructions on it.
+// The processor of this machine as the reference: compiles native-runner.c once and runs batches of single
+// instructions on it.
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync } from "node:fs";

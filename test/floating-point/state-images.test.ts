@@ -1,4 +1,5 @@
-// FNSTENV, FNSAVE, FXSAVE and their counterparts: images against the processor of this machine, and the faults around them.
+// FNSTENV, FNSAVE, FXSAVE and their counterparts: images against the processor of this machine, and the faults around
+// them.
 
 import assert from "node:assert/strict";
 import { describe as suite, test } from "node:test";

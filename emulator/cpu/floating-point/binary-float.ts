@@ -1,5 +1,6 @@
-// Binary floating-point values taken apart, and their rounding into a format (SDM Vol. 1 §4.8, IEEE Std 754). Everything that
-// the x87 and SSE units share. Pure functions; significands are BigInt, so that intermediate results are exact.
+// Binary floating-point values taken apart, and their rounding into a format (SDM Vol. 1 §4.8, IEEE Std 754).
+// Everything that the x87 and SSE units share. Pure functions; significands are BigInt, so that intermediate results
+// are exact.
 
 /** Exception flags, at their places in the x87 status word and in MXCSR (SDM Vol. 1 §4.9.1). */
 export const Flag = {
@@ -134,8 +135,8 @@ export interface Rounded {
 }
 
 /**
- * Rounds significand × 2^exponent (significand positive, exact or with a jammed last bit and at least two bits more than the
- * precision) into the format; the masked responses to overflow and underflow.
+ * Rounds significand × 2^exponent (significand positive, exact or with a jammed last bit and at least two bits more
+ * than the precision) into the format; the masked responses to overflow and underflow.
  */
 export function round(
 	negative: boolean,

@@ -1,5 +1,5 @@
-// The four operations and the square root on finite numbers: exact, or with a jammed last bit far below the precision of any
-// format, ready for round().
+// The four operations and the square root on finite numbers: exact, or with a jammed last bit far below the precision
+// of any format, ready for round().
 
 import { bitLength, shiftRightJamming, type Unpacked } from "./binary-float.ts";
 

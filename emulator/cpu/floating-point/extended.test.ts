@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { double, extended, Flag, finite, Kind, round, roundToInteger, single } from "./binary-float.ts";
-import { constantValue } from "./constants.ts";
+import { constantValue } from "./elementary-functions.ts";
 import { integerSquareRoot } from "./exact-arithmetic.ts";
 import { add, compare, divide, multiply, packExtended, squareRoot, unpackExtended } from "./extended.ts";
 import { packDouble, packSingle, unpackDouble, unpackSingle } from "./interchange.ts";

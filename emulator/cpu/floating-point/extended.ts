@@ -1,5 +1,5 @@
-// The double extended-precision format and the x87 arithmetic on it (SDM Vol. 1 §4.2.2, §8.1.5, §8.3.5, §8.5). Pure functions:
-// operands and a control word in, result and exception flags out.
+// The double extended-precision format and the x87 arithmetic on it (SDM Vol. 1 §4.2.2, §8.1.5, §8.3.5, §8.5). Pure
+// functions: operands and a control word in, result and exception flags out.
 
 import {
 	bitLength,
@@ -34,7 +34,10 @@ const QUIET_BIT = 1n << 62n;
 const BIAS = 16383;
 /** Exponent of the last bit of a number with biased exponent 1. */
 const LEAST_EXPONENT = 1 - BIAS - 63;
-/** What the exponent of an overflowed or underflowed result is changed by for an unmasked exception (SDM Vol. 1 §8.5.4, §8.5.5). */
+/**
+ * What the exponent of an overflowed or underflowed result is changed by for an unmasked exception (SDM Vol. 1
+ * §8.5.4, §8.5.5).
+ */
 const WRAP = 24576;
 
 export function unpackExtended(value: Extended): Unpacked {

@@ -8,8 +8,6 @@ import {
 	infinity,
 	isNan,
 	Kind,
-	Rounding,
-	round,
 	single,
 	type Unpacked,
 	zero,
@@ -63,22 +61,4 @@ export function unpackDouble(bits: bigint): Unpacked {
 
 export function packDouble(value: Unpacked): bigint {
 	return packBits(value, double, 52n, 11n);
-}
-
-/** A JavaScript number exactly. */
-export function unpackNumber(value: number): Unpacked {
-	const view = new DataView(new ArrayBuffer(8));
-	view.setFloat64(0, value);
-	return unpackDouble(view.getBigUint64(0));
-}
-
-/** The nearest JavaScript number. */
-export function nearestNumber(value: Unpacked): number {
-	const rounded =
-		value.kind === Kind.finite
-			? round(value.negative, value.significand, value.exponent, double, Rounding.nearest).value
-			: value;
-	const view = new DataView(new ArrayBuffer(8));
-	view.setBigUint64(0, packDouble(rounded));
-	return view.getFloat64(0);
 }

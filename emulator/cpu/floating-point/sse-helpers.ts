@@ -1,5 +1,5 @@
-// SSE floating-point arithmetic, comparison and conversion with exact flags (SDM Vol. 1 §10.2.3, §11.5): what generated code does
-// not do by itself. The rows leave the operands in State.exchange and take the result from there.
+// SSE floating-point arithmetic, comparison and conversion with exact flags (SDM Vol. 1 §10.2.3, §11.5): what
+// generated code does not do by itself. The rows leave the operands in State.exchange and take the result from there.
 
 import { Fault, Vector } from "../../engine/fault.ts";
 import { type Helper, Outcome } from "../../engine/helper.ts";
@@ -48,7 +48,10 @@ export class SseUnit {
 		return this.i32[State.mxcsr >> 2]!;
 	}
 
-	/** The control word for the functions of extended.ts: rounding, overflow and underflow masks from MXCSR; the rest masked. */
+	/**
+	 * The control word for the functions of extended.ts: rounding, overflow and underflow masks from MXCSR; the rest
+	 * masked.
+	 */
 	private get control(): number {
 		const unmasked = ~(this.mxcsr >> Mxcsr.maskShift) & (Flag.overflow | Flag.underflow);
 		return (Flag.all & ~unmasked) | (((this.mxcsr >> Mxcsr.roundingShift) & 3) << 10);
@@ -71,8 +74,8 @@ export class SseUnit {
 
 	/**
 	 * Adds the flags of all elements to MXCSR.
-	 * @throws {Fault} #XM (#UD without CR4.OSXMMEXCPT) when one of them is not masked; post-computation flags are then set only if no
-	 * pre-computation exception is unmasked (SDM Vol. 1 §11.5.3).
+	 * @throws {Fault} #XM (#UD without CR4.OSXMMEXCPT) when one of them is not masked; post-computation flags are then
+	 * set only if no pre-computation exception is unmasked (SDM Vol. 1 §11.5.3).
 	 */
 	private raise(elements: readonly Element[]): void {
 		let flags = 0;

@@ -84,7 +84,10 @@ const CONDITIONS: Readonly<Record<Comparison, number>> = {
 	unordered: Status.c0 | Status.c2 | Status.c3,
 };
 
-/** Compares ST(0) with the operand (undefined: ST(index)) and sets C3, C2, C0; an unmasked exception keeps only the pops back. */
+/**
+ * Compares ST(0) with the operand (undefined: ST(index)) and sets C3, C2, C0; an unmasked exception keeps only the
+ * pops back.
+ */
 function compareWith(unit: X87Unit, operand: Unpacked | undefined, index: number, quiet: boolean, pops: number): void {
 	const { outcome, masked } = compareOperands(unit, operand, index, quiet);
 	unit.setConditions(CONDITIONS[outcome]);

@@ -1,7 +1,8 @@
-// F2XM1, FYL2X, FYL2XP1, FPTAN, FPATAN, FSIN, FCOS, FSINCOS (SDM Vol. 1 §8.3.7, §8.3.9), rounded from fixed-point values that
-// are good to far more than 64 bits.
+// F2XM1, FYL2X, FYL2XP1, FPTAN, FPATAN, FSIN, FCOS, FSINCOS (SDM Vol. 1 §8.3.7, §8.3.9), rounded from fixed-point
+// values that are good to far more than 64 bits.
 //
-// Deviation: results are correctly rounded, where the processor's may be off by up to one unit in the last place (SDM Vol. 1 §8.3.10).
+// Deviation: results are correctly rounded, where the processor's may be off by up to one unit in the last place (SDM
+// Vol. 1 §8.3.10).
 
 import type { Helper } from "../../engine/helper.ts";
 import {
@@ -25,7 +26,7 @@ import {
 	PI,
 	REDUCTION_PI,
 	sineAndCosine,
-} from "./constants.ts";
+} from "./elementary-functions.ts";
 import { compare, denormalFlag, exactResult, invalid, nanResult, type Result, roundResult } from "./extended.ts";
 import { instruction, unary } from "./x87-arithmetic.ts";
 import { roomToPush } from "./x87-scaling.ts";
@@ -110,7 +111,10 @@ function tangent(value: Unpacked, control: number): Result {
 	return inexact((angle.sine << BigInt(FRACTION)) / angle.cosine, control, flags);
 }
 
-/** FSIN, FCOS, FSINCOS, FPTAN: out of ±2^63 only C2 is set. @returns undefined then, or when the exceptions are dealt with. */
+/**
+ * FSIN, FCOS, FSINCOS, FPTAN: out of ±2^63 only C2 is set. @returns undefined then, or when the exceptions are dealt
+ * with.
+ */
 function angleOperand(unit: X87Unit, pushes: boolean): Unpacked | undefined {
 	unit.status &= ~Status.c2;
 	if (unit.isEmpty(0)) {

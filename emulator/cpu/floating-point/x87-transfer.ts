@@ -20,7 +20,7 @@ import {
 	type Unpacked,
 	zero,
 } from "./binary-float.ts";
-import { constantValue } from "./constants.ts";
+import { constantValue } from "./elementary-functions.ts";
 import { type Extended, indefinite, packExtended, roundingOf } from "./extended.ts";
 import { packDouble, packSingle, unpackDouble, unpackSingle } from "./interchange.ts";
 import { fromInteger, instruction } from "./x87-arithmetic.ts";
@@ -97,7 +97,10 @@ function realBytes(value: Unpacked, format: Format): Uint8Array {
 	return format === single ? littleEndian(BigInt(packSingle(value) >>> 0), 4) : littleEndian(packDouble(value), 8);
 }
 
-/** FST to single or double precision: overflow and underflow that are not masked store nothing (SDM Vol. 1 §8.5.4, §8.5.5). */
+/**
+ * FST to single or double precision: overflow and underflow that are not masked store nothing (SDM Vol. 1 §8.5.4,
+ * §8.5.5).
+ */
 function convertReal(value: Unpacked, format: Format, control: number): Stored {
 	if (value.kind === Kind.unsupported || value.kind === Kind.signalingNan) {
 		const nan = value.kind === Kind.unsupported ? defaultNan : quieted(value);

@@ -29,12 +29,16 @@ export interface FloatingPointHost {
 	/** Raises what a write of this size there would raise, without writing. @throws {Fault} */
 	probeWrite(segment: SegmentIndex, offsetLow: number, offsetHigh: number, size: number): void;
 	readonly fetchAddress: ProcessorHooks["fetchAddress"];
-	/** FERR# is asserted: an unmasked x87 exception is pending while CR0.NE is clear (SDM Vol. 1 §8.7.2; IRQ 13 in a PC). */
+	/**
+	 * FERR# is asserted: an unmasked x87 exception is pending while CR0.NE is clear (SDM Vol. 1 §8.7.2; IRQ 13 in a
+	 * PC).
+	 */
 	ferr(): void;
 }
 
 const CR0_NE = 0x20;
-const CHUNK = 16;
+/** Bytes of State.exchange. */
+const CHUNK = 32;
 
 export class X87Unit {
 	readonly records: RecordReader;
@@ -56,7 +60,10 @@ export class X87Unit {
 		return this.i32[State.x87Control >> 2]!;
 	}
 
-	/** Sets the control word: reserved bits read as hardware gives them; ES follows the masks (SDM Vol. 1 §8.1.5, §8.3.3). */
+	/**
+	 * Sets the control word: reserved bits read as hardware gives them; ES follows the masks (SDM Vol. 1 §8.1.5,
+	 * §8.3.3).
+	 */
 	set control(value: number) {
 		this.i32[State.x87Control >> 2] = (value & 0x1f3f) | 0x40;
 		this.summarize();
@@ -176,7 +183,10 @@ export class X87Unit {
 		return true;
 	}
 
-	/** Writes a result to ST(destination) and raises its flags. @returns false when an unmasked exception kept the destination. */
+	/**
+	 * Writes a result to ST(destination) and raises its flags. @returns false when an unmasked exception kept the
+	 * destination.
+	 */
 	finish(destination: number, result: Result): boolean {
 		this.raise(result.flags, result.up);
 		if (result.value === undefined) return false;

@@ -1,4 +1,5 @@
-// The MMX registers and what every MMX instruction does to the x87 state that they share (SDM Vol. 1 §9.5.1, Vol. 3A §12.2).
+// The MMX registers and what every MMX instruction does to the x87 state that they share (SDM Vol. 1 §9.5.1, Vol. 3A
+// §12.2).
 
 import { Value, ValueType } from "../emit/value.ts";
 import type { Operation } from "../operation.ts";

@@ -1,9 +1,10 @@
 // SSE, SSE2 and SSE3 floating-point arithmetic and comparison (SDM Vol. 1 §10.4, §11.4, §12.3).
 //
-// WebAssembly's operations round to nearest and give the right result for numbers; what they do not give are exception flags and
-// the NaN rules. So generated code does an operation by itself when nothing but the precision exception can be raised and its flag
-// is set already: rounding to nearest, everything masked, operands that are normal or zero and a result that is normal, away from
-// the smallest normal numbers, or an exact zero. The rest goes to the helpers "sse:..." (cpu/floating-point).
+// WebAssembly's operations round to nearest and give the right result for numbers; what they do not give are
+// exception flags and the NaN rules. So generated code does an operation by itself when nothing but the precision
+// exception can be raised and its flag is set already: rounding to nearest, everything masked, operands that are
+// normal or zero and a result that is normal, away from the smallest normal numbers, or an exact zero. The rest goes
+// to the helpers "sse:..." (cpu/floating-point).
 
 import { Simd } from "../emit/simd-opcode.ts";
 import { Value, ValueType } from "../emit/value.ts";
@@ -226,7 +227,10 @@ function slowPacked(o: Operation, a: Value, b: Value, name: string, parameter: n
 	writeXmm(o, 0, takeResult(o, 16));
 }
 
-/** MINSS, MAXSD, ...: the second operand unless the first is less (greater); of normal numbers and zeros without a flag. */
+/**
+ * MINSS, MAXSD, ...: the second operand unless the first is less (greater); of normal numbers and zeros without a
+ * flag.
+ */
 function scalarExtreme(maximum: boolean, size: 4 | 8): (o: Operation) => void {
 	const operation = maximum ? SseOperation.maximum : SseOperation.minimum;
 	return (o) => {

@@ -1,4 +1,5 @@
-// Conversions between integers, single and double precision (SDM Vol. 1 §10.4.3, §11.4.1.6), and the approximate reciprocals.
+// Conversions between integers, single and double precision (SDM Vol. 1 §10.4.3, §11.4.1.6), and the approximate
+// reciprocals.
 
 import { Simd } from "../emit/simd-opcode.ts";
 import { Value, ValueType } from "../emit/value.ts";
@@ -197,7 +198,10 @@ function singlesFromIntegers(o: Operation): void {
 	);
 }
 
-/** CVTPI2PS: with a memory operand the x87 state stays as it is, as the processor does it and the SDM says of CVTPI2PD. */
+/**
+ * CVTPI2PS: with a memory operand the x87 state stays as it is, as the processor does it and the SDM says of
+ * CVTPI2PD.
+ */
 function singlesFromMmx(o: Operation): void {
 	if (!o.inMemory(1)) startMmx(o);
 	const source = readMmSource(o, 1);
@@ -233,8 +237,8 @@ function toMmx(from: number, truncate: boolean) {
 /**
  * RCPPS, RSQRTPS and the scalar ones. No flags; the relative error is at most 1.5 × 2^-12 (SDM Vol. 2B).
  *
- * Deviation: processors differ in these results; here they are the exact ones cut to 12 bits of precision after rounding to single.
- * Denormal operands count as zeros, denormal results become zeros (SDM Vol. 2B RCPPS).
+ * Deviation: processors differ in these results; here they are the exact ones cut to 12 bits of precision after
+ * rounding to single. Denormal operands count as zeros, denormal results become zeros (SDM Vol. 2B RCPPS).
  */
 function approximate(o: Operation, bits: Value, squareRoot: boolean): Value {
 	const { f } = o;

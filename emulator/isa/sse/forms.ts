@@ -1,6 +1,6 @@
-// What the rows of SSE floating point pass to the helpers, as the `parameter` of Operation.helper(). Operands and results lie in
-// State.exchange: the first operand in bytes 0 to 15, the second in 16 to 31, the result in 0 to 15. The predicate of
-// "sse:compare" (SDM Vol. 2A Table 3-1) lies in State.helperResult.
+// What the rows of SSE floating point pass to the helpers, as the `parameter` of Operation.helper(). Operands and
+// results lie in State.exchange: the first operand in bytes 0 to 15, the second in 16 to 31, the result in 0 to 15.
+// The predicate of "sse:compare" (SDM Vol. 2A Table 3-1) lies in State.helperResult.
 
 export const SseOperation = {
 	add: 0,

@@ -69,7 +69,10 @@ export function writeXmmLow(o: Operation, operand: number, low: Value): void {
 	o.f.store(8, slot, Value.i64(0), State.xmm + 8);
 }
 
-/** #GP(0) unless the memory operand's linear address is a multiple of 16. Its segment slot and offset, usable many times. */
+/**
+ * #GP(0) unless the memory operand's linear address is a multiple of 16. Its segment slot and offset, usable many
+ * times.
+ */
 export function requireAlignment(o: Operation): { slot: Value; offset: Value } {
 	const slot = o.f.let(o.segment());
 	const offset = o.f.let(o.effectiveAddress());

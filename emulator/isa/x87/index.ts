@@ -26,7 +26,10 @@ function wait(o: Operation): void {
 	o.f.if(o.state32(State.x87Status).and(ERROR_SUMMARY), () => o.helper("x87:pending"));
 }
 
-/** A waiting instruction that a helper does; its memory operand of `size` bytes, when it is a source, lies in State.exchange. */
+/**
+ * A waiting instruction that a helper does; its memory operand of `size` bytes, when it is a source, lies in
+ * State.exchange.
+ */
 function helperRow(name: string, parameter = 0, size = 0): (o: Operation) => void {
 	return (o) => {
 		wait(o);

@@ -1,13 +1,16 @@
 // Mathematical constants and elementary functions in fixed point: integers that stand for value × 2^FRACTION.
 
 import { finite, type Unpacked, zero } from "./binary-float.ts";
+import { integerSquareRoot } from "./exact-arithmetic.ts";
 
-/** Fraction bits of the fixed-point numbers here: 64 for the result, and room for cancellation and the errors of the series. */
+/** Fraction bits: 64 for the result, and room for cancellation and for the errors of the series. */
 export const FRACTION = 320;
 const BITS = BigInt(FRACTION);
 export const ONE = 1n << BITS;
 
-/** The sum of x^(2n+1) / (2n+1) with alternating or equal signs: arctangent or inverse hyperbolic tangent of a small x. */
+/**
+ * x - x^3 / 3 + x^5 / 5 - ..., the arctangent, or with equal signs the inverse hyperbolic tangent, of a small x.
+ */
 function arctangentSeries(x: bigint, alternating: boolean): bigint {
 	if (x < 0n) return -arctangentSeries(-x, alternating);
 	const square = (x * x) >> BITS;
@@ -21,13 +24,13 @@ function arctangentSeries(x: bigint, alternating: boolean): bigint {
 	return sum;
 }
 
-/** arctan(x / y) for |x| < y. Halves the angle until the series is quick. */
+/** arctan x for |x| <= 1. Halves the angle until the series is quick. */
 export function arctangent(x: bigint): bigint {
 	let argument = x;
 	let doublings = 0n;
 	// arctan t = 2 arctan(t / (1 + sqrt(1 + t^2)))
 	while (absolute(argument) > ONE >> 4n) {
-		const root = squareRootFixed(ONE + ((argument * argument) >> BITS));
+		const root = integerSquareRoot((ONE << BITS) + argument * argument);
 		argument = (argument << BITS) / (ONE + root);
 		doublings++;
 	}
@@ -38,28 +41,18 @@ function absolute(value: bigint): bigint {
 	return value < 0n ? -value : value;
 }
 
-function squareRootFixed(value: bigint): bigint {
-	const radicand = value << BITS;
-	let root = 1n << BigInt((radicand.toString(2).length + 1) >> 1);
-	for (;;) {
-		const next = (root + radicand / root) >> 1n;
-		if (next >= root) return root;
-		root = next;
-	}
-}
-
 /** ln((1 + t) / (1 - t)) / 2. */
 function inverseHyperbolicTangent(t: bigint): bigint {
 	return arctangentSeries(t, false);
 }
 
-/** ln(1 + x) for x in about -0.3 .. 0.42; keeps the relative precision of a small x that has `extra` zeros less behind. */
+/** ln(1 + x) for x above -1, quick for small x. */
 export function naturalLogarithmOfSum(x: bigint): bigint {
 	// ln(1 + x) = 2 artanh(x / (2 + x))
 	return 2n * inverseHyperbolicTangent((x << BITS) / (2n * ONE + x));
 }
 
-/** e^x for |x| <= 1: the series after halving x. */
+/** e^x - 1 for |x| <= 1. */
 export function exponentialMinusOne(x: bigint): bigint {
 	let term = ONE;
 	let sum = 0n;
