@@ -1,15 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { checkConfiguration, memorySize } from "./check.ts";
-
-test("memory sizes", () => {
-	assert.equal(memorySize("256M"), 256 << 20);
-	assert.equal(memorySize("1g"), 2 ** 30);
-	assert.equal(memorySize("512 KiB"), 512 << 10);
-	assert.equal(memorySize(4096), 4096);
-	assert.equal(memorySize("lots"), undefined);
-	assert.equal(memorySize(-1), undefined);
-});
+import { checkConfiguration } from "./check.ts";
 
 test("a good configuration passes", () => {
 	assert.equal(checkConfiguration({ program: "/k.elf" }), undefined);
@@ -25,8 +16,8 @@ test("a wrong one gets one sentence that names what is wrong", () => {
 		[{ program: "/k", vmm: "bt", mmu: "ept" }, /needs "vmm": "hvm"/],
 		[{ program: "/k", disks: "a" }, /"disks".*list/],
 		[{ program: "/k", memory: "12Q" }, /"memory".*"12Q"/],
-		[{ program: "/k", memory: 4096 }, /at least 1M/],
-		[{ program: "/k", memory: "64G" }, /at most 3G/],
+		[{ program: "/k", memory: 4096 }, /2M to 3G/],
+		[{ program: "/k", memory: "64G" }, /2M to 3G/],
 	];
 	for (const [configuration, sentence] of cases) {
 		const said = checkConfiguration(configuration);

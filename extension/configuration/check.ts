@@ -1,4 +1,5 @@
 // Checks a launch configuration before a session starts, so that a wrong word gets one clear sentence.
+import { parseMemorySize } from "../../debug-adapter/launch/memory-size.ts";
 import type { LaunchArguments } from "../../debug-adapter/protocol.ts";
 
 const choices = {
@@ -10,20 +11,6 @@ const choices = {
 } as const;
 
 const texts = ["program", "initrd", "append", "firmware", "cdrom"] as const;
-
-const smallestMemory = 1 << 20;
-/** Guest-physical memory lies below the devices' range of a 32-bit machine. */
-const largestMemory = 3 * 2 ** 30;
-
-/** Bytes that "256M" and its like mean; undefined when it is no such text. */
-export function memorySize(value: number | string): number | undefined {
-	if (typeof value === "number") return Number.isInteger(value) && value > 0 ? value : undefined;
-	const match = /^(\d+)\s*([KMG]?)(?:i?B)?$/i.exec(value.trim());
-	if (!match) return undefined;
-	return (
-		Number(match[1]) * { "": 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }[match[2]!.toUpperCase() as "" | "K" | "M" | "G"]
-	);
-}
 
 /** One sentence that says what is wrong and what to do; undefined when nothing is. */
 export function checkConfiguration(configuration: Readonly<Record<string, unknown>>): string | undefined {
@@ -48,10 +35,10 @@ export function checkConfiguration(configuration: Readonly<Record<string, unknow
 
 function checkMemory(memory: unknown): string | undefined {
 	if (memory === undefined) return undefined;
-	const size = typeof memory === "number" || typeof memory === "string" ? memorySize(memory) : undefined;
-	if (size === undefined)
-		return `"memory" in the launch configuration is ${JSON.stringify(memory)}; write a number of bytes, or one with K, M or G, such as "256M".`;
-	if (size < smallestMemory) return `"memory" is ${memory}, too little for a PC; give the guest at least 1M.`;
-	if (size > largestMemory) return `"memory" is ${memory}; the machine has room for at most 3G.`;
-	return undefined;
+	try {
+		parseMemorySize(memory as number | string);
+		return undefined;
+	} catch (error) {
+		return (error as Error).message;
+	}
 }
