@@ -10,8 +10,10 @@ import {
 	Register,
 	RegisterExt,
 } from "iced-x86";
+import type { Row } from "../../emulator/isa/row.ts";
 import { interestingSelectors } from "./descriptors.ts";
 import { type ConstantPlace, decode, type Encoding, randomInstruction } from "./encodings.ts";
+import { fillWithNumbers, randomFloatingPoint } from "./floating-point-state.ts";
 import type { Random } from "./random.ts";
 import { type Bits, Case, type CaseRecord, Fxsave, Layout, PATCH_SIZE, segmentBase } from "./records.ts";
 
@@ -57,6 +59,8 @@ function generalNumber(register: Register): number {
 export class Generator {
 	private readonly information = new InstructionInfoFactory();
 	private bits: Bits = 64;
+	/** Where in the last patch the operand begins. */
+	private operandOffset = 0;
 
 	constructor(private readonly random: Random) {}
 
@@ -93,7 +97,7 @@ export class Generator {
 		this.placeMemory(one, instruction, displacement);
 		if (immediate && !nearBranches.has(instruction.op0Kind)) this.chooseImmediate(one, immediate);
 		this.controlTargets(one, instruction, encoding.row.name);
-		this.floatingPoint(one);
+		this.floatingPoint(one, encoding.row);
 		instruction.free();
 		return decode(bits, one.bytes.subarray(Case.code, Case.code + 15), one.rip);
 	}
@@ -202,6 +206,7 @@ export class Generator {
 		one.setU32(Case.patchOffset + number * 4, start);
 		one.setU32(Case.patchLength + number * 4, PATCH_SIZE);
 		const at = Case.patch + number * PATCH_SIZE;
+		this.operandOffset = Math.min(Math.max(linear - windowBase - start, 0), PATCH_SIZE);
 		this.random.fill(one.bytes.subarray(at, at + PATCH_SIZE));
 	}
 
@@ -271,9 +276,21 @@ export class Generator {
 		}
 	}
 
-	private floatingPoint(one: CaseRecord): void {
-		one.setU16(Case.fxsave + Fxsave.control, 0x37f);
-		one.setU32(Case.fxsave + Fxsave.mxcsr, 0x1f80);
+	private floatingPoint(one: CaseRecord, row: Row): void {
+		const { random } = this;
+		if (!usesFloatingPoint(row)) {
+			one.setU16(Case.fxsave + Fxsave.control, 0x37f);
+			one.setU32(Case.fxsave + Fxsave.mxcsr, 0x1f80);
+			return;
+		}
+		randomFloatingPoint(random, one);
+		const memory = row.operands.find(({ kind }) => /^(mem|xmmm|mmm)$/.test(kind));
+		for (let number = 0; memory && number < 2; number++) {
+			if (one.u32(Case.patchLength + number * 4) === 0 || !random.chance(80)) continue;
+			const at = Case.patch + number * PATCH_SIZE;
+			const start = random.below(3) === 0 ? 0 : this.operandOffset;
+			fillWithNumbers(random, one.bytes.subarray(at + start, at + PATCH_SIZE), memory.size);
+		}
 	}
 }
 
@@ -290,4 +307,9 @@ const uncheckedAlignment = /^(Enter|F|Maskmov|Movn)|xmm|_mm/;
 /** The low byte of selector 78H: a segment whose limit tells Linux's user code the number of its CPU. */
 function isKernelPrivate(byte: number): boolean {
 	return (byte & 0xfc) === 0x78;
+}
+
+/** The row reads or writes x87, MMX or SSE state. */
+export function usesFloatingPoint(row: Row): boolean {
+	return row.options.unit !== undefined || row.operands.some(({ kind }) => /^(xmmm?|mmm?|st)$/.test(kind));
 }

@@ -7,7 +7,7 @@ import { agrees, type Comparison, describe } from "./compare.ts";
 import { COMPLETED, EmulatedProcessor } from "./emulated-processor.ts";
 import { type Encoding, encodingsOf } from "./encodings.ts";
 import { exclusionOf } from "./exclusions.ts";
-import { Generator } from "./generator.ts";
+import { Generator, usesFloatingPoint } from "./generator.ts";
 import { runNative } from "./native-oracle.ts";
 import { Random } from "./random.ts";
 import { type Bits, Case, CaseRecord, Result, ResultRecord } from "./records.ts";
@@ -34,10 +34,6 @@ export function comparedRows(bits: Bits, filter: RegExp | undefined): { row: Row
 		.table.rows.filter((row) => exclusionOf(row.name) === undefined && (!filter || filter.test(row.name)))
 		.map((row) => ({ row, encodings: encodingsOf(row, bits) }))
 		.filter(({ encodings }) => encodings.length > 0);
-}
-
-function usesFloatingPoint(row: Row): boolean {
-	return row.options.unit !== undefined || row.operands.some(({ kind }) => /^(xmmm?|mmm?|st)$/.test(kind));
 }
 
 /** MOV SS and POP SS hold the single-step trap back (SDM Vol. 3A §6.8.3), so that the next instruction runs as well. */
