@@ -31,7 +31,7 @@ export function nativeOracle(): { readonly path: string } | { readonly reason: s
 	const source = readFileSync(join(here, "native-oracle.c"));
 	const digest = createHash("sha256").update(source).update(COMPILER_FLAGS.join(" ")).digest("hex").slice(0, 16);
 	const path = join(cache, `native-oracle-${digest}`);
-	if (existsSync(path)) return { path };
+	if (existsSync(path)) return usable(path);
 	if (spawnSync("gcc", ["--version"]).status !== 0) {
 		const obstacle = ensureDebianPackages(["gcc", "libc6-dev"]);
 		if (obstacle) return { reason: `gcc: ${obstacle}` };
@@ -41,14 +41,29 @@ export function nativeOracle(): { readonly path: string } | { readonly reason: s
 	const done = spawnSync("gcc", [...COMPILER_FLAGS, "-o", fresh, join(here, "native-oracle.c")], { encoding: "utf8" });
 	if (done.status !== 0) return { reason: `gcc cannot build native-oracle.c: ${done.stderr || done.error?.message}` };
 	renameSync(fresh, path);
-	return { path };
+	return usable(path);
+}
+
+/** Exit statuses of native-oracle.c when its set-up is refused. */
+const refusals: Readonly<Record<number, string>> = {
+	71: "cannot map its windows below 4 GiB",
+	72: "may not make 16-bit segments (modify_ldt)",
+	75: "cannot install its signal handlers",
+};
+
+/** The program, when it can do its set-up here. */
+function usable(path: string): { readonly path: string } | { readonly reason: string } {
+	const { status, signal } = spawnSync(path, [], { input: "" });
+	if (status === 0) return { path };
+	const obstacle = refusals[status ?? 0] ?? `ended with ${signal ?? `status ${status}`}`;
+	return { reason: `the native program of the comparison ${obstacle}` };
 }
 
 /**
  * Runs `count` cases (records of Case.size bytes).
  * @returns as many records of Result.size bytes; fewer when a case ended the program: the first one missing, or one of the
  * 63 after it, is to blame.
- * @throws {Error} when the program could not be started or refused its set-up.
+ * @throws {Error} when the program could not be started.
  */
 export function runNative(path: string, cases: Uint8Array, count: number): { results: Uint8Array; ended: number } {
 	const done = spawnSync(path, [], {
@@ -57,13 +72,6 @@ export function runNative(path: string, cases: Uint8Array, count: number): { res
 		timeout: 120_000,
 	});
 	if (done.error) throw done.error;
-	const refusals: Readonly<Record<number, string>> = {
-		71: "cannot map its windows",
-		72: "cannot change the LDT (modify_ldt with 16-bit segments)",
-		75: "cannot install its signal handlers",
-	};
-	const refusal = refusals[done.status ?? 0];
-	if (refusal) throw new Error(`native-oracle ${refusal}`);
 	// A copy, so that the records are aligned.
 	return { results: new Uint8Array(done.stdout), ended: Math.floor(done.stdout.length / Result.size) };
 }
