@@ -79,6 +79,7 @@ export class HostMachine {
 			ports: this.devices.ports,
 			timestamp: () => this.now(),
 			retired: () => this.engine.retired,
+			ferr: () => this.devices.coprocessorError.assert(),
 		});
 		this.engine = new ExecutionEngine(this.physical, this.tlb, this.processor);
 		this.powerOn();

@@ -2,6 +2,7 @@
 
 import { ACPI_POWER_LENGTH, ACPI_POWER_PORT, AcpiPower } from "../devices/acpi-power.ts";
 import { ApicBus } from "../devices/apic-bus.ts";
+import { CoprocessorError } from "../devices/coprocessor-error.ts";
 import { DebugConsole } from "../devices/debug-console.ts";
 import { DebugExit } from "../devices/debug-exit.ts";
 import type { Clock, Device, InterruptLine } from "../devices/device.ts";
@@ -57,6 +58,7 @@ export class PcDevices {
 	readonly ioApic: IoApic;
 	readonly pit: Pit8254;
 	readonly com1: Uart16550;
+	readonly coprocessorError: CoprocessorError;
 	readonly keyboard: I8042;
 	readonly display: VgaText;
 	readonly all: readonly Device[];
@@ -109,6 +111,7 @@ export class PcDevices {
 		this.pit = new Pit8254(clock, irq(0));
 		this.com1 = new Uart16550(irq(4), (byte) => surroundings.serial(byte), "16550A COM1");
 		const com2 = new Uart16550(irq(3), () => {}, "16550A COM2");
+		this.coprocessorError = new CoprocessorError(irq(13));
 		const portB = new SystemControlPortB(clock, this.pit);
 		const rtc = new RtcMc146818(clock, irq(8), { memoryBytes: surroundings.memoryBytes });
 		// Deviation: address line 20 is never masked; the gate's bit is kept for programs that look at it.
@@ -150,6 +153,7 @@ export class PcDevices {
 		ports.register(0x92, 1, fastA20, fastA20.name);
 		ports.register(0xa0, 2, this.pic.slave, "8259A slave");
 		ports.register(0xc0, 32, dma.second, "8237A second");
+		ports.register(0xf0, 2, this.coprocessorError, this.coprocessorError.name);
 		ports.register(0xe9, 1, debugConsole, debugConsole.name);
 		ports.register(0xf4, 4, debugExit, debugExit.name);
 		ports.register(0x2f8, 8, com2, com2.name);
@@ -167,6 +171,7 @@ export class PcDevices {
 			this.localApic,
 			this.ioApic,
 			this.pit,
+			this.coprocessorError,
 			portB,
 			rtc,
 			this.com1,
