@@ -294,6 +294,8 @@ export class Monitor {
 
 	private fromTranslatedCode(frame: HostFrame): void {
 		const { vector } = frame;
+		// The host's TF in translated code is the VMM's own; the guest's is in the vCPU.
+		this.registers.eflags &= ~TRAP_FLAG;
 		if (vector === HostVector.continuation) {
 			this.continuation(frame);
 			return;
@@ -759,6 +761,9 @@ export class Monitor {
 			this.gsIsVmm = false;
 		}
 		this.stackOf = -1;
+		// TF goes on into user code where the way there loads no flags: SYSEXIT (SDM Vol. 2B).
+		if (vcpu.trapFlag) registers.eflags |= TRAP_FLAG;
+		vcpu.trapFlag = false;
 		control.leave(registers.eip, vcpu.cs.selector, registers.eflags | 0x202, registers.esp, vcpu.ss.selector);
 	}
 

@@ -13,6 +13,7 @@ const EXTERNAL = 1;
 const IN_IDT = 2;
 /** TF, NT, RF, VM: cleared on the way into a handler (SDM Vol. 3A §6.12.1). */
 const CLEARED_BY_GATE = 0x34100;
+const TF = 0x100;
 const RF = 0x10000;
 /** What IRET and POPF load: the arithmetic flags, TF, DF, NT, RF, AC, ID. */
 export const LOADABLE = 0x254dd5;
@@ -231,8 +232,9 @@ export class ControlTransfer {
 		if ((vcpu.sysenterCs & ~3) === 0) throw new GuestFault(Vector.generalProtection, 0);
 		this.flatSegments(vcpu.sysenterCs & 0xfffc, 0);
 		vcpu.interruptFlag = false;
-		vcpu.trapFlag = false;
-		registers.eflags &= ~(VM | RF | 0x100);
+		// TF is not cleared: the kernel's first instruction is stepped.
+		vcpu.trapFlag = (registers.eflags & TF) !== 0;
+		registers.eflags &= ~(VM | RF | TF);
 		registers.esp = vcpu.sysenterEsp >>> 0;
 		registers.eip = vcpu.sysenterEip >>> 0;
 	}

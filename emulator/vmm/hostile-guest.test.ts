@@ -1,0 +1,111 @@
+// A guest that does anything: random bytes as kernel code, with and without paging. Whatever happens, the machine stops with
+// a reason or uses up its budget, and can be looked at.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { createMachine } from "./create-machine.ts";
+
+const BASE = 0x100000;
+const BYTES = 0x3000;
+const CODE = 0x200;
+const TABLES = 0x1000;
+
+const dword = (value: number): number[] => [value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >>> 24) & 255];
+
+/** Opcodes that go deep into the VMM, so that random code meets them often. */
+const opcode = fc.constantFrom<readonly number[]>(
+	[0x0f, 0x22, 0xd8],
+	[0x0f, 0x22, 0xc0],
+	[0x0f, 0x22, 0xe0],
+	[0x0f, 0x01, 0x13],
+	[0x0f, 0x01, 0x1b],
+	[0x0f, 0x01, 0x3b],
+	[0x0f, 0x00, 0xd8],
+	[0x0f, 0x00, 0xd0],
+	[0x8e, 0xd0],
+	[0x8e, 0xe8],
+	[0x8e, 0xd8],
+	[0xcf],
+	[0xcb],
+	[0xca, 4, 0],
+	[0xcd, 0x20],
+	[0xfb],
+	[0x9d],
+	[0xf4],
+	[0xee],
+	[0xec],
+	[0x6d],
+	[0x6f],
+	[0xc3],
+	[0xff, 0xe0],
+	[0x0f, 0x35],
+	[0x0f, 0x34],
+	[0x0f, 0x30],
+	[0xf3, 0xab],
+	[0xf3, 0xa4],
+	[0x65, 0x89, 0x03],
+	[0x66, 0xc3],
+	[0x66, 0xe8, 1, 2],
+	[0xc8, 16, 0, 3],
+	[0x0f, 0xae, 0x03],
+	[0xdd, 0x33],
+	[0x67, 0xa1, 4, 5],
+	[0xf1],
+	[0x0f, 0xb2, 0x23],
+);
+const chunk = fc.oneof(
+	opcode,
+	fc.array(fc.integer({ min: 0, max: 255 }), { minLength: 1, maxLength: 6 }),
+	fc
+		.tuple(
+			fc.integer({ min: 0xb8, max: 0xbf }),
+			fc.oneof(fc.integer(), fc.constantFrom(BASE + TABLES, 0xffc00000, 0xfffffffc, 0x10, 0xb8000, BASE)),
+		)
+		.map(([r, v]) => [r, ...dword(v)]),
+);
+
+function image(chunks: readonly (readonly number[])[], paging: boolean): Uint8Array {
+	const bytes = new Uint8Array(BYTES);
+	const view = new DataView(bytes.buffer);
+	[0x1badb002, 0x10000, -(0x1badb002 + 0x10000), BASE, BASE, BASE + BYTES, BASE + BYTES, BASE + 0x40].forEach(
+		(word, n) => {
+			view.setUint32(n * 4, word >>> 0, true);
+		},
+	);
+	// A page directory that maps itself and the first 4 MB, through one table that is all of guest-physical memory.
+	view.setUint32(TABLES, (BASE + TABLES + 0x1000) | 7, true);
+	view.setUint32(TABLES + 1022 * 4, (BASE + TABLES) | 7, true);
+	view.setUint32(TABLES + 1023 * 4, (BASE + TABLES + 0x1000) | 7, true);
+	for (let page = 0; page < 1024; page++) view.setUint32(TABLES + 0x1000 + page * 4, (page << 12) | 7, true);
+	const start = [0xbc, ...dword(BASE + 0x1000), 0xb8, ...dword(BASE + TABLES), 0x0f, 0x22, 0xd8];
+	if (paging) start.push(0x0f, 0x20, 0xc0, 0x0d, ...dword(0x80000000), 0x0f, 0x22, 0xc0);
+	start.push(0xbb, ...dword(BASE + 0x800), 0xe9, ...dword(CODE - 0x40 - start.length - 10));
+	bytes.set(start, 0x40);
+	const code = chunks.flat().slice(0, TABLES - CODE);
+	bytes.set(code, CODE);
+	return bytes;
+}
+
+test("random code under bt ends in a stop or uses up its budget", () => {
+	fc.assert(
+		fc.property(fc.array(chunk, { minLength: 1, maxLength: 60 }), fc.boolean(), (chunks, paging) => {
+			const machine = createMachine({
+				image: { name: "random", bytes: image(chunks, paging) },
+				vmm: "bt",
+				memory: 4 << 20,
+			});
+			for (let slice = 0; slice < 5; slice++) {
+				const stop = machine.run(2000);
+				const [vcpu, pcpu] = machine.processors();
+				assert.ok(vcpu!.registers().length > 0 && pcpu!.registers().length > 0);
+				vcpu!.walk(vcpu!.linearInstructionPointer());
+				vcpu!.readMemory({ space: "lin", value: vcpu!.linearInstructionPointer() }, 16);
+				machine.translationCache!.fragmentAt(vcpu!.linearInstructionPointer());
+				if (stop) break;
+				machine.step(slice % 2 === 0 ? 1 : 2);
+			}
+			machine.statistics();
+		}),
+		{ numRuns: Number(process.env.HOSTILE_RUNS ?? 60), includeErrorInReport: true },
+	);
+});
