@@ -1,4 +1,4 @@
-// The one door to every job: `node build.mjs <setup|build|check|test|start|bench>`.
+// The one door to every job: `node build.mjs <setup|build|check|test|bench|start>`.
 // It uses only Node itself until the packages are installed, so that it can install them.
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -48,11 +48,15 @@ switch (job) {
 		if (!rest.includes("unit")) runTypeScript("test/tools/bundle.ts", []);
 		runTypeScript("test/run.ts", rest);
 		break;
+	case "bench":
+		runTypeScript("test/tools/bundle.ts", []);
+		runTypeScript("test/bench/bench.ts", rest);
+		break;
 	case "start":
 		runTypeScript("test/tools/bundle.ts", []);
 		runTypeScript("extension/start/start.ts", rest);
 		break;
 	default:
-		console.error(`build.mjs: unknown job "${job}". Jobs: setup, build, check, test, start.`);
+		console.error(`build.mjs: unknown job "${job}". Jobs: setup, build, check, test, bench, start.`);
 		process.exit(2);
 }
