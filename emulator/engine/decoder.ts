@@ -80,6 +80,15 @@ const moffs = new Set<Code>([
 	Code.Mov_moffs64_RAX,
 ]);
 
+/**
+ * The segment of a memory operand. In 64-bit mode the prefixes of ES, CS, SS and DS are null prefixes (SDM Vol. 2A §2.1.1): the
+ * default segment stays, which tells #SS from #GP.
+ */
+function effectiveSegment(named: Register, base: Register, bits: number): Register {
+	if (bits !== 64 || named === Register.FS || named === Register.GS) return named;
+	return stackBases.has(base) ? Register.SS : Register.DS;
+}
+
 export class RecordDecoder {
 	private readonly instruction = new Instruction();
 	private decoder: Decoder | undefined;
@@ -175,7 +184,7 @@ export class RecordDecoder {
 				case OpKind.MemoryESDI:
 				case OpKind.MemoryESEDI:
 				case OpKind.MemoryESRDI:
-					this.bindString(at, kind);
+					this.bindString(at, kind, bits);
 					break;
 				default:
 					if (immediates++ === 0)
@@ -194,10 +203,7 @@ export class RecordDecoder {
 		const { instruction } = this;
 		const { u8, view } = this.physical;
 		const base = instruction.memoryBase;
-		let segment = instruction.memorySegment;
-		// In 64-bit mode the prefixes of ES, CS, SS and DS are null prefixes (SDM Vol. 2A §2.1.1): the default segment stays.
-		if (bits === 64 && segment !== Register.FS && segment !== Register.GS)
-			segment = stackBases.has(base) ? Register.SS : Register.DS;
+		const segment = effectiveSegment(instruction.memorySegment, base, bits);
 		u8[at + Record.segment] = segmentSlot(registerField[segment]! as 0) / 8;
 		const index = instruction.memoryIndex;
 		let displacement = instruction.memoryDisplacement;
@@ -232,7 +238,7 @@ export class RecordDecoder {
 		view.setInt32(at + Record.displacement, Number(displacement), true);
 	}
 
-	private bindString(at: number, kind: OpKind): void {
+	private bindString(at: number, kind: OpKind, bits: number): void {
 		const { instruction } = this;
 		const { u8 } = this.physical;
 		switch (kind) {
@@ -250,7 +256,8 @@ export class RecordDecoder {
 				u8[at + Record.addressShift] = ADDRESS_64;
 		}
 		if (kind !== OpKind.MemoryESDI && kind !== OpKind.MemoryESEDI && kind !== OpKind.MemoryESRDI) {
-			u8[at + Record.segment] = segmentSlot(registerField[instruction.memorySegment]! as 0) / 8;
+			u8[at + Record.segment] =
+				segmentSlot(registerField[effectiveSegment(instruction.memorySegment, Register.None, bits)]! as 0) / 8;
 		}
 	}
 

@@ -19,6 +19,7 @@ import { comparedX87, isFaultingStore, undefinedByException } from "./undefined-
 const USER_FLAGS = 0x244dd5;
 const ZF = 0x40;
 const PAGE_FAULT = 14;
+const ALIGNMENT_CHECK = 17;
 const WITH_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17]);
 
 export interface Comparison {
@@ -98,7 +99,8 @@ function faultIsOpen(name: string, one: CaseRecord, actual: ResultRecord): boole
 	if (/^(Cmps[bwdq]_m|Call_r|Pushd_[A-Z]S|Fxsave|Fxrstor|Fnsave|Frstor|Fnstenv|Fldenv)/.test(name)) return true;
 	// An operand that wraps at 4 GiB in a flat segment: SDM Vol. 3A §5.3 leaves open whether its limit counts.
 	const cr2 = actual.u64(Result.cr2);
-	return one.bits === 32 && actual.vector === PAGE_FAULT && (cr2 >= 0xfffffff0n || cr2 < 0x10n);
+	const unaligned = actual.vector === ALIGNMENT_CHECK;
+	return one.bits === 32 && (unaligned || (actual.vector === PAGE_FAULT && (cr2 >= 0xfffffff0n || cr2 < 0x10n)));
 }
 
 function compareFloatingPoint(

@@ -15,7 +15,16 @@ import { interestingSelectors } from "./descriptors.ts";
 import { type ConstantPlace, decode, type Encoding, randomInstruction } from "./encodings.ts";
 import { fillWithNumbers, randomFloatingPoint } from "./floating-point-state.ts";
 import type { Random } from "./random.ts";
-import { type Bits, Case, type CaseRecord, Fxsave, Layout, PATCH_SIZE, segmentBase } from "./records.ts";
+import {
+	type Bits,
+	Case,
+	type CaseRecord,
+	Fxsave,
+	isKernelPrivate,
+	Layout,
+	PATCH_SIZE,
+	segmentBase,
+} from "./records.ts";
 
 const PAGE = 4096;
 const RSP = 4;
@@ -265,14 +274,14 @@ export class Generator {
 			if (register !== RSP) one.setGeneral(register, target);
 		}
 		for (let number = 0; number < 2; number++) {
-			if (one.u32(Case.patchLength + number * 4) === 0 || !random.chance(80)) continue;
 			const at = Case.patch + number * PATCH_SIZE;
+			for (let place = 0; selectors && place < PATCH_SIZE; place++)
+				if (isKernelPrivate(one.bytes[at + place]!)) one.bytes[at + place] = 0x80;
+			if (one.u32(Case.patchLength + number * 4) === 0 || !random.chance(80)) continue;
 			for (let place = 0; place < PATCH_SIZE; place += 8) {
 				if (transfers) one.setU64(at + place, target);
 				if (selectors) one.setU16(at + place + random.pick([0, 0, 0, 2, 4]), random.pick(interestingSelectors));
 			}
-			for (let place = 0; selectors && place < PATCH_SIZE; place++)
-				if (isKernelPrivate(one.bytes[at + place]!)) one.bytes[at + place] = 0x80;
 		}
 	}
 
@@ -303,11 +312,6 @@ const transfersControl = /^((Jmp|Call)_rm|Retn)/;
  * where #AC or #GP may come first (SDM Vol. 3A §6.15, Interrupt 17).
  */
 const uncheckedAlignment = /^(Enter|F|Maskmov|Movn)|xmm|_mm/;
-
-/** The low byte of selector 78H: a segment whose limit tells Linux's user code the number of its CPU. */
-function isKernelPrivate(byte: number): boolean {
-	return (byte & 0xfc) === 0x78;
-}
 
 /** The row reads or writes x87, MMX or SSE state. */
 export function usesFloatingPoint(row: Row): boolean {

@@ -328,8 +328,10 @@ __attribute__((used)) static void run(void)
 	map(CODE_BASE, CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC);
 	map(WINDOW_BASE, WINDOW_SIZE, PROT_READ | PROT_WRITE);
 	fill((void *)(uintptr_t)CODE_BASE, 0xcc, CODE_SIZE);
-	for (int n = 0; n < WINDOW_SIZE; n++)
-		background[n] = (n * 2654435761u) >> 13;
+	for (int n = 0; n < WINDOW_SIZE; n++) {
+		uint8_t byte = (n * 2654435761u) >> 13;
+		background[n] = (byte & 0xfc) == 0x78 ? 0x80 : byte;
+	}
 
 	/* Contents: 0 data, 1 data that expands down, 2 code. The emulated LDT in emulated-processor.ts is the same. */
 	set_descriptor(0, CODE_BASE, 0xffff, 0, 2, 0, 0);

@@ -93,7 +93,15 @@ export const Fxsave = {
 
 /** What the window holds before a case's patches. */
 const background = new Uint8Array(Layout.windowSize);
-for (let n = 0; n < background.length; n++) background[n] = Math.imul(n, 0x9e3779b1) >>> 13;
+for (let n = 0; n < background.length; n++) {
+	const byte = (Math.imul(n, 0x9e3779b1) >>> 13) & 0xff;
+	background[n] = isKernelPrivate(byte) ? 0x80 : byte;
+}
+
+/** The low byte of selector 78H: a segment of Linux whose limit is the number of the CPU. No case may have it. */
+export function isKernelPrivate(byte: number): boolean {
+	return (byte & 0xfc) === 0x78;
+}
 
 /** What the window holds as a case begins. */
 export function windowBefore(one: CaseRecord): Uint8Array {

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Vector } from "../../engine/fault.ts";
 import { FlatProcessor } from "../../engine/flat-processor.ts";
+import { AccessKind } from "../../engine/helper.ts";
 import { RAM_BASE, Segment, SegmentSlot, State, segmentSlot } from "../state.ts";
 
 const CODE = 0x1000n;
@@ -65,17 +66,21 @@ test("ENTER with a 32-bit operand on a 16-bit stack copies all of ESP to EBP", (
 	assert.equal(register(processor, RSP), 0x12347ff8n);
 });
 
-test("a segment prefix of DS is a null prefix in 64-bit mode", () => {
-	const processor = machine(3, "3e8b0424"); // mov eax, ds:[rsp]
-	// The bound of SS decides, not the one of DS.
-	processor.physical.i64[(segmentSlot(Segment.ds) + SegmentSlot.readBound) >> 3] = 0n;
-	let segment = -1;
-	processor.slowRead = (_record, _low, _high, kind) => {
-		segment = (kind & 0xf00) >> 8;
-	};
-	processor.engine.step();
-	assert.equal(segment, Segment.ss);
-});
+for (const { name, code, segment } of [
+	{ name: "a prefix of DS leaves SS to [rsp]", code: "3e8b0424", segment: Segment.ss },
+	{ name: "a prefix of SS leaves DS to [rax]", code: "368b00", segment: Segment.ds },
+	{ name: "a prefix of SS leaves DS to LODS", code: "36ad", segment: Segment.ds },
+	{ name: "a prefix of FS counts", code: "648b00", segment: Segment.fs },
+] as const)
+	test(`in 64-bit mode ${name}`, () => {
+		const processor = machine(3, code);
+		let asked = -1;
+		processor.slowRead = (_record, _low, _high, kind) => {
+			asked = (kind & AccessKind.segmentMask) >> AccessKind.segmentShift;
+		};
+		processor.engine.step();
+		assert.equal(asked, segment);
+	});
 
 for (const { name, codeSize, code, target } of [
 	{ name: "RET to a target that is not canonical", codeSize: 3, code: "c3", target: 0x8000_0000_0000n },
