@@ -231,3 +231,47 @@ test("memory sizes that cannot be are refused", () => {
 	const image = { name: "x", bytes: new Uint8Array(64) };
 	for (const memory of [0, 4097, 2 ** 32]) assert.throws(() => createMachine({ image, vmm: "bt", memory }), /memory/i);
 });
+
+/** Addresses of symbols of a 32-bit ELF image (System V ABI, "Symbol Table"). */
+function symbols(sample: string, names: readonly string[]): bigint[] {
+	const path = fileURLToPath(new URL(`../../extension/samples/${sample}/${sample}.elf`, import.meta.url));
+	const bytes = readFileSync(path);
+	const sections = bytes.readUInt32LE(32);
+	const size = bytes.readUInt16LE(46);
+	const found = new Map<string, bigint>();
+	for (let index = 0; index < bytes.readUInt16LE(48); index++) {
+		const header = sections + index * size;
+		if (bytes.readUInt32LE(header + 4) !== 2) continue;
+		const strings = bytes.readUInt32LE(sections + bytes.readUInt32LE(header + 24) * size + 16);
+		const start = bytes.readUInt32LE(header + 16);
+		for (let at = start; at < start + bytes.readUInt32LE(header + 20); at += 16) {
+			const name = strings + bytes.readUInt32LE(at);
+			found.set(bytes.toString("latin1", name, bytes.indexOf(0, name)), BigInt(bytes.readUInt32LE(at + 4)));
+		}
+	}
+	return names.map((name) => found.get(name)!);
+}
+
+test("user-visible state at every system call of the sample is the same under none and bt", () => {
+	const entries = symbols("kernel32", ["interrupt_128", "sysenter_entry"]);
+	const seen = (vmm: "none" | "bt"): string[] => {
+		const { machine } = start("kernel32", vmm);
+		machine.setExecutionBreakpoints(entries.map((value, id) => ({ id, address: { space: "lin", value } as const })));
+		const calls: string[] = [];
+		for (;;) {
+			const stop = machine.run(100_000_000);
+			if (stop?.reason !== "breakpoint") break;
+			const [vcpu] = machine.processors();
+			const names = ["eip", "eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "ds", "es", "fs", "gs", "cs", "ss", "cr3"];
+			const registers = names.map((name) => `${name}=${vcpu!.register(name)!.toString(16)}`);
+			// The frame of INT 0x80: EIP, CS, EFLAGS, ESP, SS of the user.
+			const frame = vcpu!.readMemory({ space: "lin", value: vcpu!.register("esp")! }, 20)!;
+			const user = vcpu!.linearInstructionPointer() === entries[0] ? Buffer.from(frame).toString("hex") : "";
+			calls.push(`${registers.join(" ")} ${user}`);
+		}
+		return calls;
+	};
+	const native = seen("none");
+	assert.ok(native.length > 20);
+	assert.deepEqual(seen("bt"), native);
+});
