@@ -97,6 +97,7 @@ test("breakpoints and stops do not change the run", () => {
 			if (breakpoints === 20) stopped.machine.setExecutionBreakpoints([]);
 		}
 		if (stop?.reason === "event") faults++;
+		if (stop === undefined) assert.ok(stopped.machine.processors()[0]!.linearInstructionPointer() < 0xffc00000n);
 	} while (stop?.reason !== "debug-exit");
 	assert.ok(breakpoints > 2 && faults > 10, `${breakpoints} ${faults}`);
 	assert.equal(stopped.machine.instructionCount(), plain.machine.instructionCount());

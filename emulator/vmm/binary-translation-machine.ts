@@ -185,7 +185,8 @@ export class BinaryTranslationMachine implements VirtualMachine {
 			if (stop) return stop;
 			if (this.host.engine.retired === before) entries++;
 		}
-		return undefined;
+		// The last instruction may have led into the VMM, which takes no time.
+		return this.inEntryPage() ? this.advance(1) : undefined;
 	}
 
 	/** Lets the host run up to its next stop and does what the VMM has to do. */

@@ -15,6 +15,8 @@ export function createMachine(configuration: MachineConfiguration): VirtualMachi
 		case "bt":
 			if (configuration.mmu !== undefined && configuration.mmu !== "shadow")
 				throw new MachineError('Under "bt" the tables are shadowed: leave "mmu" out or choose "shadow".');
+			if (configuration.io !== undefined && configuration.io !== "direct")
+				throw new MachineError('Under "bt" the guest sees canonical devices: leave "io" out or choose "direct".');
 			return new BinaryTranslationMachine(configuration);
 		default:
 			throw new MachineError(`The technique "${configuration.vmm}" is not in this version: choose "none" or "bt".`);
