@@ -20,6 +20,7 @@ const USER_FLAGS = 0x244dd5;
 const ZF = 0x40;
 const PAGE_FAULT = 14;
 const ALIGNMENT_CHECK = 17;
+const MISALIGNED_MASK = 0x20000;
 const WITH_ERROR_CODE = new Set([8, 10, 11, 12, 13, 14, 17]);
 
 export interface Comparison {
@@ -49,6 +50,8 @@ function compareAll(comparison: Comparison): Row[] {
 	const { instruction, name, one, expected, actual } = comparison;
 	const rows: Row[] = [];
 	if (comparison.floatingPoint && isFaultingStore(name, expected, actual)) return rows;
+	// A bit of MXCSR that only AMD's processors have: misaligned operands allowed (AMD APM Vol. 1 §4.2.2).
+	if (expected.u32(Result.fxsave + Fxsave.mxcsr) & MISALIGNED_MASK) return rows;
 	const row = (what: string, left: bigint | number | string, right: bigint | number | string, mask?: bigint) => {
 		const differs = mask === undefined ? left !== right : ((left as bigint) & mask) !== ((right as bigint) & mask);
 		const text = (value: bigint | number | string) => (typeof value === "string" ? value : hex(value));
