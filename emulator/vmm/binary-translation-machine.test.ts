@@ -105,6 +105,34 @@ test("breakpoints and stops do not change the run", () => {
 	assert.equal(stopped.output(), plain.output());
 });
 
+test("stops at every event leave the run as it is and show the guest between two instructions", () => {
+	const plain = start("kernel32", "bt");
+	runToEnd(plain.machine);
+	const { machine, output } = start("kernel32", "bt");
+	const events = ["hidden-page-fault", "callout", "translate", "interrupt", "exception", "true-page-fault"] as const;
+	machine.setEventFilters(events.map((event, id) => ({ id, event })));
+	const counts = new Map<string, number>();
+	const [vcpu] = machine.processors();
+	let stop: Stop | undefined;
+	for (let stops = 0; ; stops++) {
+		stop = machine.run(100_000_000);
+		if (stop?.reason !== "event") break;
+		counts.set(stop.event, (counts.get(stop.event) ?? 0) + 1);
+		assert.ok(vcpu!.linearInstructionPointer() < 0xffc00000n, stop.description);
+		// Looking at everything each time would take too long.
+		if (stops % 50 === 0) {
+			assert.ok(vcpu!.registers().length > 0);
+			assert.ok(vcpu!.register("esp")! < 0xffc00000n);
+		}
+	}
+	assert.deepEqual(stop, { reason: "debug-exit", value: 0 });
+	for (const event of ["hidden-page-fault", "callout", "translate", "interrupt"])
+		assert.ok((counts.get(event) ?? 0) > 0, event);
+	assert.equal(output(), plain.output());
+	assert.equal(machine.instructionCount(), plain.machine.instructionCount());
+	assert.equal(machine.memoryHash(), plain.machine.memoryHash());
+});
+
 test("stepping the vCPU goes through guest instructions, stepping the pCPU through the fragment", () => {
 	const { machine } = start("isprime", "bt");
 	machine.setExecutionBreakpoints([{ id: 7, address: { space: "lin", value: BEFORE } }]);

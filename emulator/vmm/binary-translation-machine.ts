@@ -28,7 +28,8 @@ import { BreakpointMap } from "./breakpoint-map.ts";
 import { GuestProcessor } from "./guest-processor.ts";
 import { GuestWatchpoints } from "./guest-watchpoints.ts";
 import { HostProcessor } from "./host-processor.ts";
-import { type EventDetails, Monitor, VMM_OVERHEAD } from "./monitor.ts";
+import { Monitor, VMM_OVERHEAD } from "./monitor.ts";
+import type { EventDetails } from "./monitor-observer.ts";
 import { CacheView } from "./translation-cache-view.ts";
 
 const VCPU = 1;
@@ -381,13 +382,13 @@ export class BinaryTranslationMachine implements VirtualMachine {
 				directExecution: statistics.directExecution,
 				linked: exits("linked"),
 				elided: exits("elided"),
-				adapted: statistics.adapted,
+				adapted: monitor.adapted,
 				flushes: cache.flushes,
 			},
 			mmu: {
 				hiddenFaults: shadow.hiddenFaults,
 				trueFaults: statistics.trueFaults,
-				traceWrites: statistics.traceWrites,
+				traceWrites: monitor.traceWrites,
 				shadowTables: shadow.size,
 			},
 			interrupts: { delivered: statistics.interruptsDelivered },

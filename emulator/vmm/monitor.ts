@@ -4,6 +4,7 @@
 import { State } from "../isa/state.ts";
 import type { HostMachine } from "../machine/host-machine.ts";
 import type { EventName } from "../machine/virtual-machine.ts";
+import { Adaptation } from "./adaptation.ts";
 import { ControlTransfer, LOADABLE } from "./guest/control-transfer.ts";
 import { GuestContext, refuse, Vector } from "./guest/guest-context.ts";
 import { GuestFault } from "./guest/guest-fault.ts";
@@ -19,13 +20,14 @@ import { HostControl, type HostFrame } from "./host-control.ts";
 import { HostFrames } from "./host-frames.ts";
 import { InterruptWindow } from "./interrupt-window.ts";
 import { HostSelector, HostVector, VcpuBlock, VMM_BASE, VMM_BYTES } from "./layout.ts";
+import type { EventDetails, MonitorObserver, MonitorStatistics } from "./monitor-observer.ts";
 import { ShadowDescriptorTables } from "./segments/shadow-descriptor-tables.ts";
 import { FillResult, ShadowPageTables } from "./shadow/shadow-page-tables.ts";
 import { Trace } from "./shadow/write-traces.ts";
 import { type CalloutSite, type Fragment, Undo } from "./translate/fragment.ts";
-import type { InstructionBytes } from "./translate/instruction-bytes.ts";
 import { type Recovered, recover } from "./translate/recovery.ts";
 import { TranslationCache } from "./translate/translation-cache.ts";
+import { TrapHandler } from "./trap-handler.ts";
 import { VirtualCpu } from "./virtual-cpu.ts";
 import { VmmMemory } from "./vmm-memory.ts";
 
@@ -33,43 +35,10 @@ import { VmmMemory } from "./vmm-memory.ts";
 const FIRST_FRAME = 0x100;
 /** Host memory beyond the guest's: the VMM's 4 MB and shadow tables. */
 export const VMM_OVERHEAD = 0x100000 + VMM_BYTES + 0x1800000;
-/** Traps of one instruction after which it is translated in its SIMULATE form. */
-const ADAPTATION_LIMIT = 8;
-/** Executions without need after which the SIMULATE form is given up: slower than the way into it. */
-const READAPTATION_LIMIT = 256;
-/** Times in a row that an access may be let through by dropping a trace before the VMM gives up. */
-const UNTRACE_LIMIT = 16;
 const TRAP_FLAG = 0x100;
 const PRESENT_WRITABLE = 0x63;
 /** Faults of the guest that are delivered one behind the other before the machine's run loop is asked. */
 const STEPS_AT_ONCE = 1000;
-
-export interface MonitorStatistics {
-	callouts: number;
-	directExecution: number;
-	trueFaults: number;
-	traceWrites: number;
-	adapted: number;
-	interruptsDelivered: number;
-}
-
-/** What the machine around the VMM wants to know, and may stop at. */
-export interface MonitorObserver {
-	/** Something that can be broken on. True: the machine stops before the VMM goes on with it. */
-	event(event: EventName, description: string, details: EventDetails): boolean;
-	/** False when event() would certainly say false. */
-	wants(event: EventName): boolean;
-	translated(fragment: Fragment): void;
-	tripleFault(): void;
-	/** The guest halted with interrupts off, or nothing can wake it. */
-	halted(): void;
-}
-
-export interface EventDetails {
-	readonly vector?: number;
-	readonly errorCode?: number | undefined;
-	readonly address?: number;
-}
 
 export class Monitor {
 	readonly vmm: VmmMemory;
@@ -88,8 +57,6 @@ export class Monitor {
 		callouts: 0,
 		directExecution: 0,
 		trueFaults: 0,
-		traceWrites: 0,
-		adapted: 0,
 		interruptsDelivered: 0,
 	};
 	/** The VMM works: guest interrupts wait until it goes back. */
@@ -107,10 +74,8 @@ export class Monitor {
 	private readonly emulator: InstructionEmulator;
 	private readonly privileged: PrivilegedInstructions;
 	private readonly interrupts: InterruptWindow;
-	private readonly traps = new Map<number, number>();
-	/** Executions in a row in which a simulated instruction needed no emulation. */
-	private readonly idleSimulations = new Map<number, number>();
-	private untraced = 0;
+	private readonly traps: TrapHandler;
+	private readonly adaptation: Adaptation;
 
 	constructor(
 		readonly host: HostMachine,
@@ -190,6 +155,11 @@ export class Monitor {
 			},
 		);
 		this.interrupts = new InterruptWindow(this.vcpu, this.vmm);
+		this.adaptation = new Adaptation(this.code, this.cache);
+		this.traps = new TrapHandler(this.guest, this.code, this.cache, this.emulator, this.privileged, this.adaptation, {
+			resume: () => this.resume(),
+			raise: (fault) => this.raise(fault),
+		});
 	}
 
 	/** Powers the vCPU on. The caller then sets its registers as the boot protocol asks and calls `enterGuest`. */
@@ -316,7 +286,7 @@ export class Monitor {
 			return;
 		}
 		this.undo(recovered);
-		this.trap(frame);
+		this.traps.handle(frame);
 	}
 
 	private fromUserCode(frame: HostFrame): void {
@@ -333,7 +303,7 @@ export class Monitor {
 		}
 		if (vector === Vector.debug)
 			vcpu.dr[6] = (vcpu.dr[6]! & ~0x400f) | this.control.state.i32[(State.dr + 6 * 8) >> 2]!;
-		this.trap(frame);
+		this.traps.handle(frame);
 	}
 
 	/** What user code may have changed without the VMM: CS, SS and GS. */
@@ -365,163 +335,17 @@ export class Monitor {
 		const access = (frame.errorCode & Access.write) | (user ? Access.user : 0);
 		const result = shadow.fill(address, access);
 		if (result !== FillResult.filled) return false;
-		const back = () => this.leaveTo(frame);
-		const what = () => `Hidden page fault: the shadow now maps 0x${address.toString(16).padStart(8, "0")}`;
-		if (!this.stopsAt("hidden-page-fault", what, { address, errorCode: frame.errorCode }, back)) back();
+		this.leaveTo(frame);
+		if (this.observer.wants("hidden-page-fault")) {
+			const what = `Hidden page fault: the shadow now maps 0x${address.toString(16).padStart(8, "0")}`;
+			this.observer.event("hidden-page-fault", what, { address, errorCode: frame.errorCode });
+		}
 		return true;
 	}
 
 	/** Back to where the host was interrupted, with nothing changed. */
 	private leaveTo(frame: HostFrame): void {
 		this.control.leave(frame.eip, frame.cs, frame.eflags, frame.esp, frame.ss);
-	}
-
-	/** An exception of the guest instruction at registers.eip: the guest's own, or work for the VMM. */
-	private trap(frame: HostFrame): void {
-		const { vector, errorCode } = frame;
-		switch (vector) {
-			case Vector.pageFault:
-				this.pageFault(frame);
-				return;
-			case Vector.generalProtection:
-			case Vector.stackFault:
-			case Vector.segmentNotPresent:
-			case Vector.invalidTss:
-				this.protectionFault(frame);
-				return;
-			case Vector.doubleFault:
-				throw new Error(`Double fault of the host at 0x${frame.eip.toString(16)}.`);
-			default:
-				this.raise(new GuestFault(vector, vector === 17 ? errorCode : undefined));
-		}
-	}
-
-	private pageFault(frame: HostFrame): void {
-		const address = this.control.state.i32[State.cr2 >> 2]! >>> 0;
-		const access = (frame.errorCode & Access.write) | (this.guest.user ? Access.user : 0);
-		const result = this.shadow.fill(address, access);
-		if (result === FillResult.filled) {
-			this.resume();
-			return;
-		}
-		if (result === FillResult.fault) {
-			this.raise(new GuestFault(Vector.pageFault, this.shadow.walk.errorCode, address));
-			return;
-		}
-		const page = this.shadow.walk.physical >>> 12;
-		if (result === FillResult.traced) this.statistics.traceWrites++;
-		this.emulate(result === FillResult.traced ? page : -1);
-	}
-
-	/** Executes the guest instruction at registers.eip in the VMM. @param traced the write-traced page that it writes, -1 for none */
-	private emulate(traced: number): void {
-		const { registers } = this;
-		const { eip } = registers;
-		const { instruction, next } = this.code.instructionAt(eip);
-		if (this.emulator.execute(instruction, next)) {
-			this.untraced = 0;
-			if (!this.guest.user) this.adapt(eip, instruction);
-			this.resume();
-			return;
-		}
-		if (traced < 0 || ++this.untraced > UNTRACE_LIMIT) this.refuseInstruction(instruction);
-		this.untrace(traced);
-		this.resume();
-	}
-
-	private refuseInstruction(instruction: InstructionBytes): never {
-		const bytes = [...instruction.bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
-		refuse(`uses the instruction ${bytes} on memory that the VMM has to emulate`, this.registers.eip);
-	}
-
-	/** Lets a page be written once without the VMM: what it was traced for is forgotten and found again when it is used. */
-	private untrace(page: number): void {
-		this.shadow.forgetTables(page);
-		this.cache.bytesChanged(page, 0, 4096);
-		this.descriptors.untracePage(page);
-	}
-
-	/** An instruction that traps again and again gets a translation that calls out at once. */
-	private adapt(eip: number, instruction: InstructionBytes): void {
-		// A repeated string instruction does most of its work between traps.
-		if (instruction.repeat !== 0) return;
-		const traps = (this.traps.get(eip) ?? 0) + 1;
-		this.traps.set(eip, traps);
-		if (traps !== ADAPTATION_LIMIT) return;
-		this.statistics.adapted++;
-		this.code.simulate(eip);
-		this.dropTranslationsOf(eip);
-	}
-
-	private dropTranslationsOf(eip: number): void {
-		for (const fragment of [...this.cache.all()])
-			if (fragment.valid && fragment.lines.some((line) => line.guest === eip)) this.cache.invalidate(fragment);
-	}
-
-	/** A simulated instruction ran: one that found nothing to emulate many times in a row is translated as it is again. */
-	private readapt(eip: number, needed: boolean): void {
-		const idle = needed ? 0 : (this.idleSimulations.get(eip) ?? 0) + 1;
-		this.idleSimulations.set(eip, idle);
-		if (idle < READAPTATION_LIMIT) return;
-		this.idleSimulations.delete(eip);
-		this.traps.delete(eip);
-		this.code.unsimulate(eip);
-		this.dropTranslationsOf(eip);
-	}
-
-	/** #GP, #SS, #NP, #TS of the host: a sensitive instruction, a truncated segment, a descriptor without shadow, or the guest's own. */
-	private protectionFault(frame: HostFrame): void {
-		const { vector, errorCode } = frame;
-		const { registers } = this;
-		const { eip } = registers;
-		if (errorCode !== 0 && (errorCode & 2) === 0 && this.shadowDescriptorMissing(errorCode)) {
-			this.resume();
-			return;
-		}
-		const { instruction, next } = this.code.instructionAt(registers.eip);
-		if (errorCode !== 0 && (errorCode & 2) === 0 && !this.descriptors.isTraced(errorCode)) {
-			if (this.privileged.loadSegment(instruction, next)) {
-				this.resume();
-				return;
-			}
-		}
-		if (this.guest.user && (errorCode === 0 || errorCode & 2) && this.userTraps(instruction)) {
-			this.privileged.execute(instruction, next);
-			this.resume();
-			return;
-		}
-		if (errorCode === 0 && this.emulator.execute(instruction, next)) {
-			if (!this.guest.user) this.adapt(eip, instruction);
-			this.resume();
-			return;
-		}
-		this.raise(new GuestFault(vector, errorCode));
-	}
-
-	/** Instructions that trap at CPL 3 and that the guest may be allowed: I/O, CLI, STI, HLT, INT n, SYSENTER, far transfers. */
-	private userTraps({ opcode }: InstructionBytes): boolean {
-		return (
-			(opcode >= 0x6c && opcode <= 0x6f) ||
-			(opcode >= 0xe4 && opcode <= 0xe7) ||
-			(opcode >= 0xec && opcode <= 0xef) ||
-			(opcode >= 0xcc && opcode <= 0xce) ||
-			opcode === 0xf1 ||
-			opcode === 0xfa ||
-			opcode === 0xfb ||
-			opcode === 0x0f34
-		);
-	}
-
-	/** A load found no shadow descriptor although the guest has one: makes it and says true. */
-	private shadowDescriptorMissing(errorCode: number): boolean {
-		const selector = errorCode & 0xfffc;
-		if (this.descriptors.isShadowed(selector) || !this.descriptors.isTraced(selector)) return false;
-		const guest = this.descriptors.descriptor(selector);
-		const isSegment = guest !== undefined && (guest[1] & 0x1000) !== 0;
-		if (!isSegment || (guest[1] & 0x8000) === 0) return false;
-		if (((guest[1] >> 13) & 3) < this.vcpu.cpl && (guest[1] & 0xc00) !== 0xc00) return false;
-		this.descriptors.setHighBits(selector, 0x100);
-		return this.descriptors.isShadowed(selector);
 	}
 
 	/** Raises an exception in the vCPU and goes on with its handler. */
@@ -616,10 +440,11 @@ export class Monitor {
 		const instruction = site.instruction!;
 		const { slowAccesses } = this.memory;
 		const known = this.privileged.execute(instruction, site.next) || this.emulator.execute(instruction, site.next);
-		if (this.code.isSimulated(site.guest)) this.readapt(site.guest, this.memory.slowAccesses !== slowAccesses);
+		if (this.code.isSimulated(site.guest))
+			this.adaptation.simulated(site.guest, this.memory.slowAccesses !== slowAccesses);
 		if (!known) {
 			if (instruction.operandSize16) refuse("uses a 16-bit near branch", site.guest);
-			this.refuseInstruction(instruction);
+			this.traps.refuseInstruction(instruction);
 		}
 		const shadowed = instruction.opcode === 0x17 || (instruction.opcode === 0x8e && instruction.reg === 2);
 		const straight =
@@ -753,7 +578,7 @@ export class Monitor {
 			[vcpu.ss, "stack"],
 		] as const) {
 			if (!descriptors.isTraced(segment.selector)) descriptors.refresh(segment.selector);
-			if (!descriptors.isShadowed(segment.selector) && !this.shadowDescriptorMissing(segment.selector))
+			if (!descriptors.isShadowed(segment.selector) && !this.traps.shadowDescriptorMissing(segment.selector))
 				refuse(`runs user code whose ${what} segment is not in its tables`, registers.eip);
 		}
 		if (this.gsIsVmm) {
@@ -790,6 +615,15 @@ export class Monitor {
 	/** True while the guest is halted and waits for an interrupt. */
 	get isIdle(): boolean {
 		return this.idle;
+	}
+
+	/** Emulated writes to write-traced pages, and instructions that got their SIMULATE form. */
+	get traceWrites(): number {
+		return this.traps.traceWrites;
+	}
+
+	get adapted(): number {
+		return this.adaptation.count;
 	}
 
 	// For debuggers.

@@ -1,0 +1,29 @@
+// What the VMM counts and tells.
+
+import type { EventName } from "../machine/virtual-machine.ts";
+import type { Fragment } from "./translate/fragment.ts";
+
+export interface MonitorStatistics {
+	callouts: number;
+	directExecution: number;
+	trueFaults: number;
+	interruptsDelivered: number;
+}
+
+/** What the machine around the VMM wants to know, and may stop at. */
+export interface MonitorObserver {
+	/** Something that can be broken on. True: the machine stops before the VMM goes on with it. */
+	event(event: EventName, description: string, details: EventDetails): boolean;
+	/** False when event() would certainly say false. */
+	wants(event: EventName): boolean;
+	translated(fragment: Fragment): void;
+	tripleFault(): void;
+	/** The guest halted with interrupts off, or nothing can wake it. */
+	halted(): void;
+}
+
+export interface EventDetails {
+	readonly vector?: number;
+	readonly errorCode?: number | undefined;
+	readonly address?: number;
+}
