@@ -70,7 +70,8 @@ export class GuestView {
 			flags = guest.eflags;
 		} else {
 			const recovered = this.recovered();
-			flags = (monitor.host.processor.core.flags.readEflags() & ~0x3200) | (vcpu.iopl << 12);
+			// RF too is the host's own.
+			flags = (monitor.host.processor.core.flags.readEflags() & ~0x13200) | (vcpu.iopl << 12);
 			if (vcpu.interruptFlag) flags |= 0x200;
 			if (recovered) {
 				flags = (flags & ~0x100) | (vcpu.trapFlag ? 0x100 : 0);

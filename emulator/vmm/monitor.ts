@@ -36,6 +36,7 @@ const FIRST_FRAME = 0x100;
 /** Host memory beyond the guest's: the VMM's 4 MB and shadow tables. */
 export const VMM_OVERHEAD = 0x100000 + VMM_BYTES + 0x1800000;
 const TRAP_FLAG = 0x100;
+const RESUME_FLAG = 0x10000;
 const PRESENT_WRITABLE = 0x63;
 /** Faults of the guest that are delivered one behind the other before the machine's run loop is asked. */
 const STEPS_AT_ONCE = 1000;
@@ -212,7 +213,8 @@ export class Monitor {
 		}
 		this.registers.eip = frame.eip;
 		this.registers.esp = frame.esp;
-		this.registers.eflags = frame.eflags;
+		// RF is the host's own: it pushes it for every fault, also for those that the guest never had.
+		this.registers.eflags = frame.eflags & ~RESUME_FLAG;
 		const translated = (frame.cs & 3) === 1;
 		this.run(() => {
 			if (translated) this.fromTranslatedCode(frame);
@@ -640,7 +642,7 @@ export class Monitor {
 		const { registers } = this;
 		registers.eip = state.eip;
 		registers.esp = state.gpr32(4) >>> 0;
-		registers.eflags = this.host.processor.core.flags.readEflags();
+		registers.eflags = this.host.processor.core.flags.readEflags() & ~RESUME_FLAG;
 		if (state.cpl === 1) this.undo(recover(this.cache, this.vmm, state.eip));
 		else
 			this.takeUserSegments({

@@ -47,6 +47,8 @@ export interface Exit {
 	readonly jump: number;
 	/** Bytes of the jump: 5 for jmp, 6 for jcc. */
 	readonly jumpLength: number;
+	/** False when the jump is all there is of a guest instruction: debuggers have to find it. */
+	readonly elidable: boolean;
 	state: ExitState;
 	/** Id of the fragment that it leads to, -1 when none. */
 	fragment: number;

@@ -192,7 +192,7 @@ export class TranslationCache {
 		if (known) {
 			fragment = known;
 			exit.state = "chained";
-		} else if (behind && exit.jumpLength === 5 && exit.jump - source.translatedStart >= 5) {
+		} else if (behind && exit.elidable && exit.jumpLength === 5 && exit.jump - source.translatedStart >= 5) {
 			fragment = this.translate(target, exit.jump);
 			exit.state = fragment.translatedStart === exit.jump ? "elided" : "linked";
 			if (this.flushes === flushes && exit.state === "elided") source.translatedEnd = exit.jump;

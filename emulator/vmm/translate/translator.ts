@@ -181,7 +181,7 @@ class UnitTranslator {
 				return "PCREL";
 			}
 			case "jmp":
-				this.exit("taken", target);
+				this.exit("taken", target, -1, false);
 				return "JMP";
 			case "call":
 				code.pushImmediate(next);
@@ -227,13 +227,14 @@ class UnitTranslator {
 	}
 
 	/** A jump to a translation of `target`, at first to a continuation. */
-	private exit(kind: "taken" | "fallthrough", target: number, condition = -1): void {
+	private exit(kind: "taken" | "fallthrough", target: number, condition = -1, elidable = true): void {
 		const { code, fragment } = this;
 		const stub = this.source.allocateContinuation();
 		const jump = code.here;
 		if (condition >= 0) code.jumpIf(condition, stub);
 		else code.jump(stub);
-		const exit: Exit = { kind, target, jump, jumpLength: code.here - jump, state: "continuation", fragment: -1 };
+		const jumpLength = code.here - jump;
+		const exit: Exit = { kind, target, jump, jumpLength, elidable, state: "continuation", fragment: -1 };
 		fragment.exits.push(exit);
 		fragment.sites.push(stub);
 		this.sites.push({
@@ -303,7 +304,15 @@ class UnitTranslator {
 		const jump = code.here;
 		code.emit(0x0f, 0xb7, 0xc9);
 		code.jumpBlockIndexed(Area.returnTable, Register32.ecx);
-		this.fragment.exits.push({ kind: "indirect", target: -1, jump, jumpLength: 0, state: "lookup", fragment: -1 });
+		this.fragment.exits.push({
+			kind: "indirect",
+			target: -1,
+			jump,
+			jumpLength: 0,
+			elidable: false,
+			state: "lookup",
+			fragment: -1,
+		});
 	}
 
 	/** STI: nothing but a store, unless a virtual interrupt waits. */
