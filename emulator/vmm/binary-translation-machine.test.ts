@@ -169,6 +169,53 @@ test("stepping the vCPU goes through guest instructions, stepping the pCPU throu
 	assert.equal(vcpu!.linearInstructionPointer(), 0x10008an);
 });
 
+test("stepping a halted vCPU goes to the interrupt that wakes it", () => {
+	const bytes = new Uint8Array(0x1000);
+	const view = new DataView(bytes.buffer);
+	[0x1badb002, 0x10000, -(0x1badb002 + 0x10000), 0x100000, 0x100000, 0x101000, 0x101000, 0x100020].forEach(
+		(word, n) => {
+			view.setUint32(n * 4, word >>> 0, true);
+		},
+	);
+	const out = (port: number, value: number) => [0xb0, value, 0xe6, port];
+	const code = [
+		0xbc, 0x00, 0x10, 0x10, 0x00, 0x0f, 0x01, 0x15, 0xa0, 0x01, 0x10, 0x00, 0x0f, 0x01, 0x1d, 0xa8, 0x01, 0x10, 0x00,
+	];
+	for (const [port, value] of [
+		[0x20, 0x11],
+		[0x21, 0x20],
+		[0x21, 4],
+		[0x21, 1],
+		[0x21, 0xfe],
+		[0x43, 0x34],
+		[0x40, 0],
+		[0x40, 4],
+	] as const)
+		code.push(...out(port, value));
+	const halt = 0x100020 + code.length + 1;
+	code.push(0xfb, 0xf4, 0xeb, 0xfd);
+	bytes.set(code, 0x20);
+	const handler = 0x100180;
+	bytes.set([0x90, 0xcf], 0x180);
+	view.setUint32(0x190, 0x0000ffff, true);
+	view.setUint32(0x194, 0x00cf9b00, true);
+	view.setUint16(0x1a0, 0x0f, true);
+	view.setUint32(0x1a2, 0x100188, true);
+	view.setUint16(0x1a8, 0x1ff, true);
+	view.setUint32(0x1aa, 0x100200, true);
+	view.setUint32(0x200 + 0x20 * 8, 0x00080000 | (handler & 0xffff), true);
+	view.setUint32(0x204 + 0x20 * 8, 0x00108e00, true);
+	const machine = createMachine({ image: { name: "halt", bytes }, vmm: "bt", memory: 8 << 20 });
+	machine.setExecutionBreakpoints([{ id: 1, address: { space: "lin", value: BigInt(halt) } }]);
+	assert.equal(machine.run(100_000)!.reason, "breakpoint");
+	const [vcpu] = machine.processors();
+	assert.equal(machine.step(1).reason, "step");
+	assert.equal(vcpu!.linearInstructionPointer(), BigInt(halt + 1));
+	machine.setExecutionBreakpoints([]);
+	assert.equal(machine.step(1).reason, "step");
+	assert.ok([handler, handler + 1].includes(Number(vcpu!.linearInstructionPointer())));
+});
+
 test("a page walk shows guest and shadow side by side; memory is read in every space", () => {
 	const { machine } = start("kernel32", "bt");
 	machine.setEventFilters([{ id: 1, event: "true-page-fault" }]);

@@ -249,7 +249,8 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		if (this.ended) return this.ended;
 		if (processor !== VCPU && processor !== PCPU)
 			throw new MachineError(`There is no processor ${processor}: 1 is the vCPU, 2 the physical CPU.`);
-		const held = !options.takeInterrupts;
+		// A halted vCPU has no instruction to step: it goes on to the interrupt that wakes it.
+		const held = !options.takeInterrupts && !this.monitor.isIdle;
 		this.host.holdInterrupts = this.monitor.holdInterrupts = held;
 		try {
 			return processor === PCPU ? this.stepHost() : this.stepGuest();
@@ -271,9 +272,10 @@ export class BinaryTranslationMachine implements VirtualMachine {
 	private stepHost(): Stop {
 		const { engine } = this.host;
 		const before = engine.retired;
-		for (let tries = 0; tries < STEP_LIMIT && engine.retired === before && !this.monitor.isIdle; tries++) {
+		for (let tries = 0; tries < STEP_LIMIT && engine.retired === before; tries++) {
 			const stop = this.stepOnce();
 			if (stop) return stop;
+			if (this.monitor.isIdle) break;
 		}
 		return { reason: "step", processor: PCPU };
 	}
