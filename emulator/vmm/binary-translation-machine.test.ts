@@ -255,6 +255,25 @@ test("a watchpoint names the guest instruction that wrote", () => {
 	assert.equal(stop.newValue, BEFORE + 5n);
 });
 
+test("a watchpoint sees what the VMM writes for the guest", () => {
+	const [counter] = symbols("kernel32", ["kernel_directory"]);
+	const { machine } = start("kernel32", "bt");
+	// The kernel's page directory is write-traced once paging is on: its writes are emulated.
+	machine.setExecutionBreakpoints([
+		{ id: 1, address: { space: "lin", value: symbols("kernel32", ["kernel_main"])[0]! } },
+	]);
+	assert.equal(machine.run(10_000_000)!.reason, "breakpoint");
+	machine.setExecutionBreakpoints([]);
+	machine.setWatchpoints([{ id: 2, address: { space: "lin", value: counter! }, length: 4096, access: "write" }]);
+	const writes = (machine.statistics() as unknown as { mmu: { traceWrites: number } }).mmu.traceWrites;
+	const stop = machine.run(100_000_000)!;
+	assert.equal(stop.reason, "watchpoint");
+	if (stop.reason !== "watchpoint") return;
+	assert.ok(stop.instruction >= 0xc0100000n && stop.instruction < 0xc0200000n);
+	assert.notEqual(stop.newValue, stop.oldValue);
+	assert.ok((machine.statistics() as unknown as { mmu: { traceWrites: number } }).mmu.traceWrites > writes);
+});
+
 test("a guest without an interrupt table ends in a triple fault that says where", () => {
 	const bytes = new Uint8Array(0x1000);
 	const view = new DataView(bytes.buffer);

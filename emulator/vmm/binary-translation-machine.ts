@@ -136,7 +136,7 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		monitor.start();
 		this.enterBootState(boot);
 		this.breakpoints.attach(host.engine.code, monitor.cache);
-		this.watchpoints.attach(host.processor, monitor.physical);
+		this.watchpoints.attach(monitor);
 		this.setWatchpoints(this.watched);
 	}
 

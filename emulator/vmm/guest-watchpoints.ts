@@ -2,28 +2,40 @@
 // guest-physical ones through the pmap.
 
 import { type AccessWatch, type WatchedAccess, WatchedFor } from "../cpu/memory-access.ts";
-import type { ArchitecturalProcessor } from "../cpu/processor.ts";
 import type { Processor, Stop, Watchpoint } from "../machine/virtual-machine.ts";
 import type { GuestPhysicalMemory } from "./guest/guest-physical-memory.ts";
 import { VMM_BASE } from "./layout.ts";
+import type { Monitor } from "./monitor.ts";
 
 export class GuestWatchpoints implements AccessWatch {
 	private watchpoints: readonly Watchpoint[] = [];
-	private processor: ArchitecturalProcessor | undefined;
+	private monitor: Monitor | undefined;
 	private physical: GuestPhysicalMemory | undefined;
 	private vcpu: Processor | undefined;
 
 	constructor(private readonly hit: (stop: Stop) => void) {}
 
-	attach(processor: ArchitecturalProcessor, physical: GuestPhysicalMemory): void {
-		this.processor = processor;
-		this.physical = physical;
+	attach(monitor: Monitor): void {
+		this.monitor = monitor;
+		this.physical = monitor.physical;
 	}
 
 	set(watchpoints: readonly Watchpoint[], vcpu: Processor): void {
+		const { monitor } = this;
 		this.watchpoints = watchpoints;
 		this.vcpu = vcpu;
-		this.processor?.setWatches(watchpoints.length > 0 ? [this] : []);
+		monitor?.host.processor.setWatches(watchpoints.length > 0 ? [this] : []);
+		if (monitor === undefined) return;
+		monitor.memory.watch =
+			watchpoints.length === 0
+				? undefined
+				: (linear, size, write, oldValue, newValue) => {
+						const physical = vcpu.translate(BigInt(linear), "hpa");
+						if (physical === undefined) return;
+						const values = { oldValue: BigInt(oldValue >>> 0), newValue: BigInt(newValue >>> 0) };
+						const access = { linear: BigInt(linear >>> 0), physical: Number(physical), size, write, ...values };
+						this.touched(access, BigInt(monitor.registers.eip >>> 0));
+					};
 	}
 
 	/** Guest-physical page of a host page, -1 when it holds no guest memory. */
@@ -57,6 +69,10 @@ export class GuestWatchpoints implements AccessWatch {
 	}
 
 	accessed(access: WatchedAccess): void {
+		this.touched(access, this.vcpu?.linearInstructionPointer() ?? 0n);
+	}
+
+	private touched(access: WatchedAccess, instruction: bigint): void {
 		for (const watchpoint of this.watchpoints) {
 			const { address, length } = watchpoint;
 			if (watchpoint.access !== "readWrite" && (watchpoint.access === "write") !== access.write) continue;
@@ -72,7 +88,7 @@ export class GuestWatchpoints implements AccessWatch {
 				length: access.size,
 				...(access.oldValue === undefined ? {} : { oldValue: access.oldValue }),
 				...(access.newValue === undefined ? {} : { newValue: access.newValue }),
-				instruction: this.vcpu?.linearInstructionPointer() ?? 0n,
+				instruction,
 			});
 		}
 	}

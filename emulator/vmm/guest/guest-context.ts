@@ -159,7 +159,9 @@ export class GuestContext implements SegmentedMemory {
 	}
 
 	read(linear: number, size: 1 | 2 | 4): number {
-		return this.memory.read(linear, size, this.user);
+		const value = this.memory.read(linear, size, this.user);
+		this.memory.watch?.(linear, size, false, value, value);
+		return value;
 	}
 
 	write(linear: number, size: 1 | 2 | 4, value: number): void {

@@ -12,6 +12,8 @@ const PAGE_FAULT = 14;
 export class GuestLinearMemory {
 	/** Accesses that the shadow tables alone could not answer. */
 	slowAccesses = 0;
+	/** Sees accesses that the VMM makes for the guest: the host's own watches do not. Undefined while nothing is watched. */
+	watch: ((linear: number, size: number, write: boolean, oldValue: number, newValue: number) => void) | undefined;
 
 	constructor(
 		private readonly shadow: ShadowPageTables,
@@ -49,10 +51,15 @@ export class GuestLinearMemory {
 			for (let at = 0; at < size; at++) this.write((linear + at) >>> 0, 1, (value >>> (8 * at)) & 0xff, user);
 			return;
 		}
-		const host = this.shadow.lookup(linear, access);
 		const unsigned = size === 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
+		const host = this.shadow.lookup(linear, access);
+		const physical = host >= 0 ? -1 : this.translate(linear, access);
+		// A device is not read for the sake of a watch.
+		const seen = this.watch !== undefined && (host >= 0 || this.memory.isBacked(physical));
+		const old = !seen ? 0 : host >= 0 ? this.memory.host.read(host, size) : this.memory.read(physical, size);
 		if (host >= 0) this.memory.host.write(host, size, unsigned);
-		else this.memory.write(this.translate(linear, access), size, unsigned);
+		else this.memory.write(physical, size, unsigned);
+		if (seen) this.watch?.(linear, size, true, old, unsigned);
 	}
 
 	/** Makes sure that a write of a range would not fault. @throws {GuestFault} #PF */
