@@ -5,17 +5,11 @@ import { type Helper, Outcome } from "../engine/helper.ts";
 import { Segment, State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { type ProcessorFeatures, supportedCr4 } from "./cpuid.ts";
+import type { LocalApicPort } from "./local-apic-port.ts";
 import { isCanonical } from "./memory-access.ts";
 import { PHYSICAL_ADDRESS_BITS } from "./paging.ts";
 import { Activity, Internal } from "./processor-state.ts";
 import { Access, Cr0, Cr4, Efer } from "./register-bits.ts";
-
-/** CR8 is the task priority of the local APIC (SDM Vol. 3A §10.8.6). Without one, the register only keeps its value. */
-export interface TaskPriority {
-	/** 0 to 15. */
-	read(): number;
-	write(priority: number): void;
-}
 
 const CR0_DEFINED = Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS | Cr0.ET | Cr0.NE | Cr0.WP | Cr0.AM | Cr0.NW | Cr0.CD | Cr0.PG;
 /** Bits whose change makes cached translations invalid (SDM Vol. 3A §4.10.4.1). */
@@ -28,7 +22,8 @@ const CR4_LOADS_PDPTES = Cr4.PAE | Cr4.PGE | Cr4.PSE | Cr4.SMEP;
 const badValue = (): Fault => new Fault(Vector.generalProtection, 0);
 
 export class ControlRegisters {
-	taskPriority: TaskPriority | undefined;
+	/** CR8 is the task priority of the local APIC (SDM Vol. 3A §10.8.6). Without one, the register only keeps its value. */
+	localApic: LocalApicPort | undefined;
 	readonly helpers: Record<string, Helper>;
 
 	constructor(
@@ -100,7 +95,7 @@ export class ControlRegisters {
 	private writeCr8(low: number, high: number): void {
 		if (high !== 0 || low >>> 0 > 15) throw badValue();
 		this.core.state.i64[State.cr8 >> 3] = BigInt(low);
-		this.taskPriority?.write(low);
+		if (this.localApic) this.localApic.taskPriorityClass = low;
 	}
 
 	private instructions(): Record<string, Helper> {
@@ -135,7 +130,7 @@ export class ControlRegisters {
 				const register = operands.register(record, 1);
 				if (![0, 2, 3, 4, 8].includes(register)) throw new Fault(Vector.invalidOpcode);
 				requireCpl0();
-				if (register === 8 && this.taskPriority) state.i64[State.cr8 >> 3] = BigInt(this.taskPriority.read());
+				if (register === 8 && this.localApic) state.i64[State.cr8 >> 3] = BigInt(this.localApic.taskPriorityClass);
 				const at = [State.cr0, 0, State.cr2, State.cr3, State.cr4, 0, 0, 0, State.cr8][register]! >> 2;
 				const size = state.mode64 ? 8 : 4;
 				operands.writeRegister(operands.register(record, 0), size, state.i32[at]!, state.i32[at + 1]!);

@@ -64,8 +64,9 @@ export class ProcessorCore {
 	leave(): Outcome {
 		const { i32 } = this.state;
 		const interrupt = i32[State.interruptRequest >> 2] !== 0 && i32[State.interruptsEnabled >> 2] !== 0;
+		const nmi = i32[Internal.nmiPending >> 2] !== 0 && i32[Internal.nmiBlocked >> 2] === 0;
 		const trap = (i32[State.flagsRest >> 2]! & Eflags.TF) !== 0 || i32[Internal.pendingDebug >> 2] !== 0;
-		return interrupt || trap ? Outcome.exit : Outcome.dispatch;
+		return interrupt || nmi || trap ? Outcome.exit : Outcome.dispatch;
 	}
 
 	/** The outcome of an instruction that changed no mode: goes on, or leaves when an interrupt or a trap may be due. */

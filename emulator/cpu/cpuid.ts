@@ -82,6 +82,8 @@ const BASIC_FEATURES = {
 /** CPUID.1:ECX (SDM Vol. 2A Table 3-10). */
 const MORE_FEATURES = { SSE3: 1 << 0, SSSE3: 1 << 9 } as const;
 const APIC = 1 << 9;
+/** CPUID.1:ECX, with a local APIC. */
+const APIC_FEATURES = { X2APIC: 1 << 21, TSC_DEADLINE: 1 << 24 } as const;
 /** CPUID.80000001H:EDX. */
 const EXTENDED_FEATURES = { NX: 1 << 20, Page1GB: 1 << 26, RDTSCP: 1 << 27, LM: 1 << 29 } as const;
 const SYSCALL = 1 << 11;
@@ -113,7 +115,8 @@ export class Cpuid {
 			case 1: {
 				// CLFLUSH line of 8 quadwords; APIC id 0. The APIC bit follows the global enable of IA32_APIC_BASE (SDM Vol. 3A §10.4.3).
 				const enabled = features.apic && (state.i32[apicBaseSlot >> 2]! & 0x800) !== 0;
-				return [PROCESSOR_SIGNATURE, 0x0800, union(MORE_FEATURES), union(BASIC_FEATURES) | (enabled ? APIC : 0)];
+				const more = union(MORE_FEATURES) | (features.apic ? union(APIC_FEATURES) : 0);
+				return [PROCESSOR_SIGNATURE, 0x0800, more, union(BASIC_FEATURES) | (enabled ? APIC : 0)];
 			}
 			case 2:
 				// L1 data 32 KBytes, L1 code 32 KBytes, L2 2 MBytes (Table 3-12).

@@ -1,7 +1,7 @@
 // Debug registers: breakpoints of the guest itself (SDM Vol. 3B §17.2, §17.3).
 
 import { Fault, Vector } from "../engine/fault.ts";
-import type { Helper } from "../engine/helper.ts";
+import { type Helper, Outcome } from "../engine/helper.ts";
 import { State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { type AccessWatch, type WatchedAccess, WatchedFor } from "./memory-access.ts";
@@ -10,6 +10,7 @@ import { Cr4 } from "./register-bits.ts";
 
 /** DR6 bits (SDM Vol. 3B §17.2.3). */
 export const Dr6 = { BD: 1 << 13, BS: 1 << 14, BT: 1 << 15 } as const;
+const DR6_BREAKPOINTS = 0xf;
 const DR6_WRITABLE = 0xe00f;
 const DR6_ONES = 0xffff0ff0;
 const DR7_WRITABLE = 0xffff23ff;
@@ -104,7 +105,9 @@ export class DebugRegisters implements AccessWatch {
 	/** The #DB with these DR6 bits, to be delivered: DR6 is set (SDM Vol. 3B §17.2.3). */
 	raise(bits: number): Fault {
 		const { state } = this.core;
-		state.i32[(State.dr + 6 * 8) >> 2]! |= bits;
+		const dr6 = (State.dr + 6 * 8) >> 2;
+		// B0 to B3 tell of this exception alone; the other bits stay until software clears them.
+		state.i32[dr6] = (state.i32[dr6]! & ~DR6_BREAKPOINTS) | bits;
 		return new Fault(Vector.debug);
 	}
 
@@ -138,7 +141,8 @@ export class DebugRegisters implements AccessWatch {
 		const high = size === 8 ? operands.high : 0;
 		if (register >= 6 && high !== 0) throw new Fault(Vector.generalProtection, 0);
 		this.write(register, low, high);
-		return operands.advance(record, this.core.leave());
+		// New breakpoints count from the next instruction on: the run loop has to see them.
+		return operands.advance(record, register === 7 ? Outcome.exit : this.core.leave());
 	};
 
 	/** Writes DR0 to DR3, DR6 or DR7 with its fixed bits, and follows up. */

@@ -12,6 +12,11 @@ import { selectorFault } from "./segmentation.ts";
 import { StackFrame } from "./stack-frame.ts";
 import type { TaskSwitch } from "./task-switch.ts";
 
+/** General detect ends as the handler of a debug exception is entered (SDM Vol. 3B §17.2.4). */
+const DR7 = (State.dr + 7 * 8) >> 2;
+const DR7_GD = 1 << 13;
+const DR6 = (State.dr + 6 * 8) >> 2;
+
 /** Where an event comes from. "software" is INT n, INT3 and INTO; "int1" is INT1 (ICEBP), which no gate's DPL stops. */
 export type EventSource = "exception" | "external" | "nmi" | "software" | "int1";
 
@@ -47,8 +52,8 @@ export class InterruptDelivery {
 	/** Interrupts and NMIs that were delivered. */
 	delivered = 0;
 
-	/** INT n, INT3, INTO or INT1 has entered a handler since the run loop's last debugFaultBefore(). */
-	enteredBySoftware = false;
+	/** A handler was entered since the run loop's last debugFaultBefore(): TF as it was before counts no more. */
+	enteredHandler = false;
 
 	constructor(
 		private readonly core: ProcessorCore,
@@ -79,8 +84,17 @@ export class InterruptDelivery {
 		} catch (error) {
 			throw error instanceof Fault && source === "int1" ? external(error) : error;
 		}
-		this.enteredBySoftware = true;
+		if (source === "int1") this.beginDebugHandler();
+		this.enteredHandler = true;
 		return true;
+	}
+
+	/** INT1 takes along a data breakpoint that MOV SS held back: one exception for both. */
+	private beginDebugHandler(): void {
+		const { i32 } = this.core.state;
+		i32[DR7]! &= ~DR7_GD;
+		i32[DR6]! |= i32[Internal.pendingDebug >> 2]!;
+		i32[Internal.pendingDebug >> 2] = 0;
 	}
 
 	private run(first: Fault, source: EventSource): boolean {
@@ -101,6 +115,8 @@ export class InterruptDelivery {
 					ripHigh: state.i32[(State.rip >> 2) + 1]!,
 					flags: this.pushedFlags(fault.vector, from),
 				});
+				if (fault.vector === Vector.debug) state.i32[DR7]! &= ~DR7_GD;
+				this.enteredHandler = true;
 				return true;
 			} catch (error) {
 				if (!(error instanceof Fault)) throw error;

@@ -4,6 +4,7 @@ import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome } from "../engine/helper.ts";
 import { Segment, State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
+import { type LocalApicPort, TSC_DEADLINE_MSR, X2apicMsr } from "./local-apic-port.ts";
 import { Internal, MSR_SLOTS } from "./processor-state.ts";
 import { Cr0, Cr4, Efer } from "./register-bits.ts";
 
@@ -43,7 +44,7 @@ const STORED: readonly StoredRow[] = [
 		name: "IA32_APIC_BASE",
 		address: 0x1b,
 		reset: 0xfee00900n,
-		accepts: (value) => (value & ~(ADDRESS_FIELD | 0x900n)) === 0n,
+		accepts: (value) => (value & ~(ADDRESS_FIELD | 0xd00n)) === 0n,
 	},
 	{ name: "IA32_BIOS_SIGN_ID", address: 0x8b, reset: 0n },
 	// Eight variable ranges, fixed ranges, write combining.
@@ -54,8 +55,10 @@ const STORED: readonly StoredRow[] = [
 	// No machine-check banks.
 	{ name: "IA32_MCG_CAP", address: 0x179, reset: 0n, accepts: readOnly },
 	{ name: "IA32_MCG_STATUS", address: 0x17a, reset: 0n, accepts: (value) => value < 8n },
-	// Fast strings; branch trace storage and PEBS unavailable. Only fast strings can be changed.
-	{ name: "IA32_MISC_ENABLE", address: 0x1a0, reset: 0x1801n, fixed: ~1n },
+	// Branch trace storage and PEBS (bits 11 and 12) are unavailable, read-only.
+	// Deviation: fast strings (0), automatic thermal control (3), SpeedStep (16), MONITOR (18), the CPUID limit (22), xTPR (23)
+	// and XD disable (34) keep what is written and change nothing.
+	{ name: "IA32_MISC_ENABLE", address: 0x1a0, reset: 0x1801n, fixed: ~0x4_00c5_0009n },
 	// Branch tracing is not there: only 0 can be written.
 	{ name: "IA32_DEBUGCTL", address: 0x1d9, reset: 0n, accepts: (value) => value === 0n },
 	{ name: "IA32_PAT", address: 0x277, reset: 0x0007040600070406n, accepts: validPat },
@@ -91,6 +94,8 @@ const STORED: readonly StoredRow[] = [
 	{ name: "IA32_TSC_AUX", address: 0xc0000103, reset: 0n, accepts: (value) => value <= 0xffffffffn },
 ];
 
+const isX2apic = (address: number): boolean => address >= X2apicMsr.first && address <= X2apicMsr.last;
+
 function slotOf(name: string): number {
 	const index = STORED.findIndex((row) => row.name === name);
 	if (index < 0 || index >= MSR_SLOTS) throw new RangeError(`${name} has no slot in the processor's state.`);
@@ -119,8 +124,8 @@ interface Row {
 
 export class ModelSpecificRegisters {
 	private readonly rows = new Map<number, Row>();
-	/** Called after IA32_APIC_BASE was written. */
-	onApicBase: (value: bigint) => void = () => {};
+	/** Absent on a processor without a local APIC: IA32_APIC_BASE only keeps its value. */
+	localApic: LocalApicPort | undefined;
 	readonly helpers: Record<string, Helper>;
 
 	/** @param timestamp ticks of the time-stamp counter since power-on, an integer below 2^53. */
@@ -136,9 +141,10 @@ export class ModelSpecificRegisters {
 				read: () => BigInt.asUintN(64, state.i64[slot]!),
 				write: (value) => {
 					if (row.accepts && !row.accepts(value)) throw new Fault(Vector.generalProtection, 0);
+					if (row.address === 0x1b && this.localApic && !this.localApic.writeBaseMsr(value))
+						throw new Fault(Vector.generalProtection, 0);
 					const fixed = row.fixed ?? 0n;
 					state.i64[slot] = (value & ~fixed) | (state.i64[slot]! & fixed);
-					if (row.address === 0x1b) this.onApicBase(value);
 				},
 			});
 		});
@@ -179,14 +185,20 @@ export class ModelSpecificRegisters {
 
 	/** The value of an MSR; undefined when there is none at the address. */
 	read(address: number): bigint | undefined {
-		return this.rows.get(address)?.read();
+		const row = this.rows.get(address);
+		if (row) return row.read();
+		if (address === TSC_DEADLINE_MSR) return this.localApic?.tscDeadline;
+		if (isX2apic(address)) return this.localApic?.readX2apic(address - X2apicMsr.first);
+		return undefined;
 	}
 
 	/** Writes as WRMSR does. @throws {Fault} #GP(0) for an unknown MSR or a value that it does not take. */
 	write(address: number, value: bigint): void {
 		const row = this.rows.get(address);
-		if (!row) throw new Fault(Vector.generalProtection, 0);
-		row.write(value);
+		if (row) row.write(value);
+		else if (this.localApic && address === TSC_DEADLINE_MSR) this.localApic.writeTscDeadline(value);
+		else if (!isX2apic(address) || !this.localApic?.writeX2apic(address - X2apicMsr.first, value))
+			throw new Fault(Vector.generalProtection, 0);
 	}
 
 	/** Every MSR with its value, by address. */

@@ -15,6 +15,7 @@ import { flagsInstructions } from "./flags-instructions.ts";
 import { floatingPointHelpers } from "./floating-point/index.ts";
 import { InterruptDelivery } from "./interrupt-delivery.ts";
 import { InterruptReturn } from "./interrupt-return.ts";
+import type { LocalApicPort } from "./local-apic-port.ts";
 import type { AccessWatch } from "./memory-access.ts";
 import { ModelSpecificRegisters } from "./model-specific-registers.ts";
 import { type PortBus, PortIo } from "./port-io.ts";
@@ -119,6 +120,11 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		this.applyWatches();
 	}
 
+	connectLocalApic(port: LocalApicPort): void {
+		this.control.localApic = port;
+		this.modelSpecific.localApic = port;
+	}
+
 	slowRead(record: number, offsetLow: number, offsetHigh: number, kind: number): void {
 		this.core.memory.slowRead(record, offsetLow, offsetHigh, kind);
 	}
@@ -198,7 +204,7 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	debugFaultBefore(): Fault | undefined {
 		const { core, debug } = this;
 		const { state } = core;
-		this.delivery.enteredBySoftware = false;
+		this.delivery.enteredHandler = false;
 		if (this.inStackShadow) return undefined;
 		const due = this.takePendingDebug();
 		if (due) return debug.raise(due);
@@ -211,11 +217,11 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 
 	/**
 	 * The debug trap after an instruction: data and I/O breakpoints that it hit, and single-step when TF was set as it began, but
-	 * not after INT n, INT3 and INTO, which cleared TF (SDM Vol. 3B §17.3.1.4). Undefined when there is none or MOV SS holds it back.
+	 * not after INT n, INT3, INTO or a fault, which cleared TF (SDM Vol. 3B §17.3.1.4). Undefined when there is none or MOV SS holds it back.
 	 */
 	debugTrapAfter(trapFlagWasSet: boolean): Fault | undefined {
 		if (this.inStackShadow) return undefined;
-		const step = trapFlagWasSet && !this.delivery.enteredBySoftware;
+		const step = trapFlagWasSet && !this.delivery.enteredHandler;
 		const due = this.takePendingDebug() | (step ? Dr6.BS : 0);
 		return due ? this.debug.raise(due) : undefined;
 	}

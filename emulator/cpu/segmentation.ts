@@ -200,7 +200,12 @@ export class Segmentation {
 			const access = state.access(segment);
 			const conforming = (access & (Access.code | Access.conforming)) === (Access.code | Access.conforming);
 			if (access & Access.unusable) state.setSelector(segment, 0);
-			else if (!conforming && ((access >> Access.dplShift) & 3) < cpl) state.setNullSegment(segment, 0);
+			else if (!conforming && ((access >> Access.dplShift) & 3) < cpl) {
+				// The selector becomes null, the hidden base stays: 64-bit code goes on to use the one of FS and GS.
+				const base = state.base(segment);
+				state.setNullSegment(segment, 0);
+				state.setSegmentBase(segment, base);
+			}
 		}
 	}
 }

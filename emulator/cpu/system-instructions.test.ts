@@ -3,9 +3,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareProcessor, gpr, Place, Selector } from "../../test/tools/bare-processor.ts";
 import { Vector } from "../engine/fault.ts";
+import { Outcome } from "../engine/helper.ts";
 import { RecordFlags, Segment, State } from "../isa/state.ts";
 import { CoprocessorUse } from "./processor.ts";
-import { Cr0, Cr4, Efer, Eflags } from "./register-bits.ts";
+import { Internal } from "./processor-state.ts";
+import { Access, Cr0, Cr4, Efer, Eflags } from "./register-bits.ts";
 
 const GP = Vector.generalProtection;
 const UD = Vector.invalidOpcode;
@@ -388,6 +390,85 @@ test("instruction breakpoints and single steps make #DB with their DR6 bits", ()
 	assert.equal(bare.processor.debugTrapAfter(true), undefined, "MOV SS holds it back");
 	bare.state.flagsRest = 0;
 	assert.equal(bare.processor.debugFaultBefore(), undefined, "and the breakpoint of the next instruction");
+});
+
+test("DR6 tells the breakpoints of the last exception alone, and entering its handler ends general detect", () => {
+	const bare = new BareProcessor().protectedMode();
+	const dr = (register: number) => bare.state.i32[(State.dr + register * 8) >> 2]!;
+	bare.gate(Place.idt + 8, Selector.code0, 0x1000, 0x8e);
+	bare.processor.debug.write(2, Place.code, 0);
+	bare.processor.debug.write(6, 0x400a, 0);
+	bare.processor.debug.write(7, (1 << 4) | 0x2000, 0);
+	const hit = bare.processor.debugFaultBefore()!;
+	assert.equal(dr(6) & 0xe00f, 0x4004, "B1 and B3 are gone, BS stays");
+	assert.equal(bare.processor.deliver(hit), true);
+	assert.equal(dr(7) & 0x2000, 0);
+	assert.equal(bare.processor.debugTrapAfter(true), undefined, "a fault clears TF without a single-step trap");
+	bare.processor.debug.write(6, 0, 0);
+	bare.processor.debug.requestTrap(2);
+	bare.run("interrupt1");
+	assert.equal(dr(6) & 0xf, 2, "INT1 takes a held-back data breakpoint along");
+	assert.equal(bare.processor.debugTrapAfter(false), undefined);
+});
+
+test("MOV to DR7 and an IRET with an NMI waiting ask the run loop at once", () => {
+	const bare = new BareProcessor().protectedMode();
+	bare.state.setGpr32(0, 0);
+	assert.equal(bare.run("moveToDebug", { registers: [7, gpr(0)] }), Outcome.exit);
+	bare.state.i32[Internal.nmiPending >> 2] = 1;
+	bare.state.i32[Internal.nmiBlocked >> 2] = 1;
+	assert.equal(bare.processor.core.leave(), Outcome.dispatch);
+	bare.state.i32[Internal.nmiBlocked >> 2] = 0;
+	assert.equal(bare.processor.core.leave(), Outcome.exit);
+});
+
+test("a return to an outer ring takes FS and GS away and keeps their hidden bases", () => {
+	const bare = new BareProcessor().protectedMode();
+	bare.state.setSegmentBase(Segment.gs, 0x400000n);
+	bare.processor.core.segmentation.dropInnerSegments(3);
+	assert.equal(bare.state.base(Segment.gs), 0x400000n);
+	assert.equal(bare.state.selector(Segment.gs), 0);
+	assert.ok(bare.state.access(Segment.gs) & Access.unusable);
+});
+
+test("IA32_APIC_BASE, x2APIC registers, TSC deadline and CR8 go to the local APIC", () => {
+	const bare = new BareProcessor().protectedMode();
+	const { modelSpecific } = bare.processor;
+	const fault = (action: () => void) => bare.faultOf(action)?.[0];
+	const GP = Vector.generalProtection;
+	assert.equal(modelSpecific.read(0x802), undefined, "no local APIC");
+	assert.equal(
+		fault(() => modelSpecific.write(0x6e0, 1n)),
+		GP,
+	);
+	const written: [number, bigint][] = [];
+	bare.processor.connectLocalApic({
+		writeBaseMsr: (value) => (value & 0x400n) === 0n,
+		readX2apic: (register) => (register === 2 ? 7n : undefined),
+		writeX2apic: (register, value) => written.push([register, value]) > 0 && register === 0x0b,
+		tscDeadline: 5n,
+		writeTscDeadline: (value) => written.push([-1, value]),
+		taskPriorityClass: 3,
+	});
+	assert.equal(modelSpecific.read(0x802), 7n);
+	assert.equal(modelSpecific.read(0x803), undefined);
+	assert.equal(modelSpecific.read(0x6e0), 5n);
+	modelSpecific.write(0x80b, 0n);
+	modelSpecific.write(0x6e0, 9n);
+	assert.equal(
+		fault(() => modelSpecific.write(0x8ff, 1n)),
+		GP,
+	);
+	assert.equal(
+		fault(() => modelSpecific.write(0x1b, 0xfee00d00n)),
+		GP,
+	);
+	assert.equal(modelSpecific.read(0x1b), 0xfee00900n);
+	assert.deepEqual(written, [
+		[0x0b, 0n],
+		[-1, 9n],
+		[0xff, 1n],
+	]);
 });
 
 test("INT n clears TF without a single-step trap; the T flag of a task traps before its first instruction", () => {

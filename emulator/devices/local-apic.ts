@@ -220,7 +220,7 @@ export class LocalApic implements Device, RegisterBlock, ApicTarget {
 		if (register === LDR) return BigInt((((this.state.id >>> 4) << 16) | (1 << (this.state.id & 15))) >>> 0);
 		if (register === ID) return BigInt(this.state.id);
 		const readable = register in lvtWritable || this.readable.has(register) || (register >= ISR && register < ESR);
-		if (!readable || register === DFR || register === APR || register === ICR_HIGH) return undefined;
+		if (!readable || [DFR, APR, EOI, ICR_HIGH].includes(register)) return undefined;
 		return BigInt(this.readRegister(register));
 	}
 

@@ -81,6 +81,7 @@ export class HostMachine {
 			retired: () => this.engine.retired,
 			ferr: () => this.devices.coprocessorError.assert(),
 		});
+		this.processor.connectLocalApic(this.devices.localApicPort);
 		this.engine = new ExecutionEngine(this.physical, this.tlb, this.processor);
 		this.powerOn();
 	}

@@ -1,5 +1,6 @@
 // The standard devices of a PC on given buses: the host has one set, and a VMM gives each guest another.
 
+import type { LocalApicPort } from "../cpu/local-apic-port.ts";
 import { ACPI_POWER_LENGTH, ACPI_POWER_PORT, AcpiPower } from "../devices/acpi-power.ts";
 import { ApicBus } from "../devices/apic-bus.ts";
 import { CoprocessorError } from "../devices/coprocessor-error.ts";
@@ -14,6 +15,13 @@ import { IoApic } from "../devices/io-apic.ts";
 import { IoPortBus } from "../devices/io-port-bus.ts";
 import { LocalApic } from "../devices/local-apic.ts";
 import { MemoryBus } from "../devices/memory-bus.ts";
+import {
+	PcTestDevice,
+	TEST_DEVICE_INTERRUPTS_PORT,
+	TEST_DEVICE_MEMORY,
+	TEST_DEVICE_MEMORY_BYTES,
+	TEST_DEVICE_PORT,
+} from "../devices/pc-test-device.ts";
 import { PciBus, PciHostBridge } from "../devices/pci-host-bridge.ts";
 import { Pic8259Pair } from "../devices/pic8259.ts";
 import { Piix3IsaBridge } from "../devices/piix3-isa-bridge.ts";
@@ -47,7 +55,6 @@ export interface PcSurroundings {
 }
 
 const VGA_WINDOW = 0xa0000;
-const LOCAL_APIC_PAGE = 0xfee00000;
 const IO_APIC_PAGE = 0xfec00000;
 
 export class PcDevices {
@@ -134,6 +141,16 @@ export class PcDevices {
 		const postCode = new PostCode();
 		const debugExit = new DebugExit((value) => surroundings.debugExit(value));
 		const debugConsole = new DebugConsole((byte) => surroundings.debugConsole(byte));
+		const testLines = new Map<number, InterruptLine>();
+		const testDevice = new PcTestDevice((number) => {
+			let line = testLines.get(number);
+			if (!line) {
+				// Interrupt 2 is the cascade of the 8259A pair; input 2 of the I/O APIC is its own.
+				line = number < 16 && number !== 2 ? irq(number) : this.ioApic.line(number);
+				testLines.set(number, line);
+			}
+			return line;
+		});
 		const fwCfg = new FwCfg({
 			cpuCount: 1,
 			memoryBytes: surroundings.memoryBytes,
@@ -153,6 +170,8 @@ export class PcDevices {
 		ports.register(0x92, 1, fastA20, fastA20.name);
 		ports.register(0xa0, 2, this.pic.slave, "8259A slave");
 		ports.register(0xc0, 32, dma.second, "8237A second");
+		ports.register(TEST_DEVICE_PORT, 4, testDevice.scratch, testDevice.name);
+		ports.register(TEST_DEVICE_INTERRUPTS_PORT, 24, testDevice.interrupts, "Test device interrupts");
 		ports.register(0xf0, 2, this.coprocessorError, this.coprocessorError.name);
 		ports.register(0xe9, 1, debugConsole, debugConsole.name);
 		ports.register(0xf4, 4, debugExit, debugExit.name);
@@ -165,7 +184,8 @@ export class PcDevices {
 		ports.register(0xcf8, 8, hostBridge, hostBridge.name);
 		this.memory.register(VGA_WINDOW, 0x20000, this.display.window, "VGA memory");
 		this.memory.register(IO_APIC_PAGE, 4096, this.ioApic, this.ioApic.name);
-		this.memory.register(LOCAL_APIC_PAGE, 4096, this.localApic, this.localApic.name);
+		this.memory.register(TEST_DEVICE_MEMORY, TEST_DEVICE_MEMORY_BYTES, testDevice.memory, testDevice.name);
+		this.placeLocalApic();
 		this.all = [
 			this.pic,
 			this.localApic,
@@ -187,6 +207,7 @@ export class PcDevices {
 			debugExit,
 			debugConsole,
 			fwCfg,
+			testDevice,
 			unassignedPorts,
 			unassignedMemory,
 		];
@@ -199,15 +220,55 @@ export class PcDevices {
 		return this.localApic.enabled ? this.localApic.acknowledge() : this.pic.acknowledge();
 	}
 
-	/** Called when IA32_APIC_BASE was written: INTR may have to change its way. */
-	localApicMoved(): void {
+	/** The local APIC as its processor reaches it. */
+	get localApicPort(): LocalApicPort {
+		const { localApic } = this;
+		return {
+			writeBaseMsr: (value) => this.writeLocalApicBase(value),
+			readX2apic: (register) => localApic.readX2apic(register),
+			writeX2apic: (register, value) => localApic.writeX2apic(register, value),
+			get tscDeadline() {
+				return localApic.tscDeadline;
+			},
+			writeTscDeadline: (value) => localApic.writeTscDeadline(value),
+			get taskPriorityClass() {
+				return localApic.taskPriorityClass;
+			},
+			set taskPriorityClass(value) {
+				localApic.taskPriorityClass = value;
+			},
+		};
+	}
+
+	/** IA32_APIC_BASE is written: the page may move or go, and INTR may have to change its way. */
+	private writeLocalApicBase(value: bigint): boolean {
+		if (!this.localApic.writeBaseMsr(value)) return false;
+		this.placeLocalApic();
 		if (this.localApic.enabled) this.localApic.lint0.set(this.picAsserts);
 		else this.surroundings.interruptRequest(this.picAsserts);
+		return true;
 	}
+
+	/**
+	 * The page is there in xAPIC mode only (SDM Vol. 3A §10.4.3, §10.12.2).
+	 * Deviation: over RAM or another device's registers it is not seen; they are.
+	 */
+	private placeLocalApic(): void {
+		if (this.localApicPage !== undefined) this.memory.unregister(this.localApicPage);
+		this.localApicPage = undefined;
+		const { localApic, memory } = this;
+		const page = Number(localApic.baseMsr & ~0xfffn);
+		if (!localApic.enabled || localApic.x2apic || memory.overlapping(page, 4096)) return;
+		memory.register(page, 4096, localApic, localApic.name);
+		this.localApicPage = page;
+	}
+
+	private localApicPage: number | undefined;
 
 	/** Power-on reset of every device; the local APIC in virtual wire mode, as firmware leaves it (MultiProcessor Specification 1.4, §3.6.2.1). */
 	reset(): void {
 		for (const device of this.all) device.reset();
 		this.localApic.enterVirtualWireMode();
+		this.placeLocalApic();
 	}
 }
