@@ -150,6 +150,7 @@ export class ControlRegisters {
 				return operands.advance(record, core.leave());
 			},
 			smsw: (record, size) => {
+				core.requireSupervisorUnderUmip();
 				if (operands.isMemory(record)) operands.writeMemory(record, 2, state.cr0);
 				else operands.writeRegister(operands.register(record, 0), size, state.cr0, 0);
 				return Outcome.next;

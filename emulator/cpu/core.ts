@@ -1,5 +1,6 @@
 // What every part of the processor builds on: the state, and the ways to memory, segments, flags and operands.
 
+import { Fault, Vector } from "../engine/fault.ts";
 import { Outcome } from "../engine/helper.ts";
 import type { PhysicalMemory } from "../engine/physical-memory.ts";
 import type { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
@@ -9,7 +10,7 @@ import { MemoryAccess } from "./memory-access.ts";
 import { Operands } from "./operands.ts";
 import { Paging } from "./paging.ts";
 import { Internal, ProcessorState } from "./processor-state.ts";
-import { Eflags } from "./register-bits.ts";
+import { Cr4, Eflags } from "./register-bits.ts";
 import { Segmentation } from "./segmentation.ts";
 
 export class ProcessorCore {
@@ -58,6 +59,11 @@ export class ProcessorCore {
 	beginStackShadow(): void {
 		this.beginInterruptShadow();
 		this.state.setInternal(Internal.debugShadowBoundary, this.retired() + 2);
+	}
+
+	/** User-mode instruction prevention (SDM Vol. 3A §2.5): SGDT, SIDT, SLDT, SMSW and STR. @throws {Fault} #GP(0) */
+	requireSupervisorUnderUmip(): void {
+		if (this.state.cr4 & Cr4.UMIP && this.state.cpl !== 0) throw new Fault(Vector.generalProtection, 0);
 	}
 
 	/** The outcome of an instruction that has set State.rip: the run loop is asked when an interrupt or a single-step trap may be due. */

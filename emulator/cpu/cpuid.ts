@@ -18,9 +18,11 @@ export interface ProcessorFeatures {
 	readonly smap: boolean;
 	/** RDFSBASE and its kin. */
 	readonly fsgsbase: boolean;
+	/** User-mode instruction prevention. */
+	readonly umip: boolean;
 }
 
-export const DEFAULT_FEATURES: ProcessorFeatures = { apic: true, smep: false, smap: false, fsgsbase: false };
+export const DEFAULT_FEATURES: ProcessorFeatures = { apic: true, smep: true, smap: true, fsgsbase: true, umip: true };
 
 /** Bits of CR4 that may be set. */
 export function supportedCr4(features: ProcessorFeatures): number {
@@ -35,6 +37,7 @@ export function supportedCr4(features: ProcessorFeatures): number {
 		Cr4.PCE |
 		Cr4.OSFXSR |
 		Cr4.OSXMMEXCPT |
+		(features.umip ? Cr4.UMIP : 0) |
 		(features.smep ? Cr4.SMEP : 0) |
 		(features.smap ? Cr4.SMAP : 0) |
 		(features.fsgsbase ? Cr4.FSGSBASE : 0)
@@ -125,7 +128,7 @@ export class Cpuid {
 				return CACHES[subleaf] ?? [0, 0, 0, 0];
 			case 7: {
 				const bits = (features.fsgsbase ? 1 : 0) | (features.smep ? 1 << 7 : 0) | (features.smap ? 1 << 20 : 0);
-				return subleaf === 0 ? [0, bits, 0, 0] : [0, 0, 0, 0];
+				return subleaf === 0 ? [0, bits, features.umip ? 1 << 2 : 0, 0] : [0, 0, 0, 0];
 			}
 			case 3:
 			case 5:

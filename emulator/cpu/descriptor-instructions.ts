@@ -66,6 +66,7 @@ export function descriptorInstructions(core: ProcessorCore): Record<string, Help
 
 	const store = (base: number, limit: number): Helper => {
 		return (record) => {
+			core.requireSupervisorUnderUmip();
 			const wide = state.mode64;
 			operands.locate(record);
 			const segment = operands.segmentOf(record);
@@ -81,6 +82,7 @@ export function descriptorInstructions(core: ProcessorCore): Record<string, Help
 	const storeSelector = (segment: typeof Segment.ldtr | typeof Segment.tr): Helper => {
 		return (record, size) => {
 			requireProtected();
+			core.requireSupervisorUnderUmip();
 			const selector = state.selector(segment);
 			if (operands.isMemory(record)) operands.writeMemory(record, 2, selector);
 			else operands.writeRegister(operands.register(record, 0), size, selector);

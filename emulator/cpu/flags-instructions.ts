@@ -4,9 +4,10 @@
 import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome } from "../engine/helper.ts";
 import type { ProcessorCore } from "./core.ts";
+import type { ProcessorFeatures } from "./cpuid.ts";
 import { Cr4, Eflags } from "./register-bits.ts";
 
-export function flagsInstructions(core: ProcessorCore): Record<string, Helper> {
+export function flagsInstructions(core: ProcessorCore, features: ProcessorFeatures): Record<string, Helper> {
 	const { state, operands } = core;
 	const fault = (): Fault => new Fault(Vector.generalProtection, 0);
 
@@ -25,8 +26,8 @@ export function flagsInstructions(core: ProcessorCore): Record<string, Helper> {
 
 	const alignmentFlag = (set: boolean): Helper => {
 		return (record) => {
-			// SDM Vol. 2A, CLAC: CPL 0 only; #UD as long as CR4.SMAP cannot be set.
-			if (state.cpl !== 0 || (state.cr4 & Cr4.SMAP) === 0) throw new Fault(Vector.invalidOpcode);
+			// SDM Vol. 2A, CLAC: CPL 0 only, and with CPUID.7.0:EBX.SMAP.
+			if (state.cpl !== 0 || !features.smap) throw new Fault(Vector.invalidOpcode);
 			core.writeEflags(set ? Eflags.AC : 0, Eflags.AC);
 			return core.proceed(record);
 		};

@@ -73,7 +73,7 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		this.helpers = {
 			...segmentInstructions(core),
 			...descriptorInstructions(core),
-			...flagsInstructions(core),
+			...flagsInstructions(core, features),
 			...softwareInterrupts(core, this.delivery),
 			...systemCalls(core),
 			...floatingPointHelpers({

@@ -33,7 +33,7 @@ test("CR0, CR3 and CR4 refuse what the manual forbids", () => {
 	assert.deepEqual(write(0, Cr0.PG), [GP, 0], "PG without PE");
 	assert.deepEqual(write(0, Cr0.PE | Cr0.NW), [GP, 0], "NW without CD");
 	assert.deepEqual(write(4, 1 << 12), [GP, 0], "LA57");
-	assert.deepEqual(write(4, Cr4.SMEP), [GP, 0], "CPUID reports no SMEP");
+	assert.deepEqual(write(4, 1 << 22), [GP, 0], "CPUID reports no protection keys");
 	assert.deepEqual(write(1, 0), [UD, undefined]);
 	assert.equal(write(0, Cr0.PE | Cr0.TS), undefined);
 	assert.equal(bare.state.cr0, Cr0.PE | Cr0.TS | Cr0.ET);
@@ -53,6 +53,45 @@ test("LMSW cannot leave protected mode; SMSW reads at any privilege", () => {
 	bare.ring(3);
 	bare.run("smsw", { registers: [gpr(1)] });
 	assert.equal(bare.state.gpr32(1), bare.state.cr0);
+});
+
+test("UMIP keeps SGDT, SIDT, SLDT, STR and SMSW from user code (SDM Vol. 3A §2.5)", () => {
+	const bare = new BareProcessor().protectedMode();
+	const register = { registers: [gpr(0)] };
+	const memory = { memory: true, address: 0x5000 };
+	const all = () =>
+		[
+			["smsw", register],
+			["sldt", register],
+			["str", register],
+			["sgdt", memory],
+			["sidt", memory],
+		].map(([name, operands]) => bare.faultOf(() => bare.run(name as string, operands as typeof register)));
+	bare.ring(3);
+	assert.deepEqual(all(), [undefined, undefined, undefined, undefined, undefined]);
+	bare.state.cr4 |= Cr4.UMIP;
+	assert.deepEqual(all(), [
+		[GP, 0],
+		[GP, 0],
+		[GP, 0],
+		[GP, 0],
+		[GP, 0],
+	]);
+	bare.ring(0);
+	assert.deepEqual(all(), [undefined, undefined, undefined, undefined, undefined]);
+});
+
+test("CLAC and STAC change EFLAGS.AC at ring 0 whatever CR4.SMAP says", () => {
+	const bare = new BareProcessor().protectedMode();
+	bare.run("stac");
+	assert.equal(bare.processor.core.readEflags() & Eflags.AC, Eflags.AC);
+	bare.run("clac");
+	assert.equal(bare.processor.core.readEflags() & Eflags.AC, 0);
+	bare.ring(3);
+	assert.deepEqual(
+		bare.faultOf(() => bare.run("stac")),
+		[UD, undefined],
+	);
 });
 
 test("IA-32e mode is entered and left in the manual's order", () => {

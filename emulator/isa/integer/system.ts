@@ -25,6 +25,8 @@ export function defineSystem(table: InstructionTable): void {
 	helper(/^Rdtscp$/, "rdtscp");
 	helper(/^Rdpmc$/, "rdpmc");
 	helper(/^Hlt$/, "hlt", ends);
+	helper(/^Clac$/, "clac", ends);
+	helper(/^Stac$/, "stac", ends);
 	helper(/^Cli$/, "cli");
 	helper(/^Sti$/, "sti", ends);
 	table.define(/^Pushf[wdq]$/, (o, name) => o.helper("pushf", sizeOfSuffix(name, "Pushf")));
