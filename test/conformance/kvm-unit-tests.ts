@@ -1,0 +1,103 @@
+// Runs the .flat files of kvm-unit-tests, which the user has built, on the host machine under `--vmm none`, and lists passes and
+// fails by name.
+//
+//   node --import tsx test/conformance/kvm-unit-tests.ts FOLDER [--only REGEX] [--list] [--write TITLE]
+//
+// FOLDER holds *.flat, of 32- or 64-bit; nothing is fetched. --list prints the runs without making them. --write replaces the section
+// TITLE of docs/conformance.md by the table. The exit status is 1 when a run that docs/conformance.md names as passed does not pass.
+
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { hyperscopeRun, root } from "../tools/command-line.ts";
+import { passedIn, type Result, replaceSection, tableOf } from "./conformance-page.ts";
+import { vmxSubtests } from "./vmx-subtests.ts";
+
+/** Arguments with which a program is run more than once, or without which it does nothing. */
+const ARGUMENTS: Record<string, readonly string[]> = {
+	"vmexit.flat": ["cpuid", "mov_from_cr8", "mov_to_cr8", "inl_from_pmtimer", "toggle_cr0_wp", "toggle_cr4_pge"],
+};
+const BUDGET = 4_000_000_000;
+const SECONDS = 200;
+const PAGE = join(root, "docs/conformance.md");
+
+const { values, positionals } = parseArgs({
+	allowPositionals: true,
+	options: {
+		only: { type: "string" },
+		list: { type: "boolean" },
+		write: { type: "string" },
+	},
+});
+const [folder] = positionals;
+if (folder === undefined || !existsSync(folder)) {
+	console.error(
+		"usage: kvm-unit-tests.ts FOLDER [--only REGEX] [--list] [--write TITLE]: FOLDER holds the built *.flat files.",
+	);
+	process.exit(2);
+}
+
+function argumentsOf(file: string): readonly string[] {
+	if (file === "vmx.flat") return vmxSubtests(readFileSync(join(folder!, file)));
+	return ARGUMENTS[file] ?? [""];
+}
+
+async function run(file: string, words: string): Promise<Result> {
+	const command = ["--memory", "512M", "--max-instructions", String(BUDGET), "--timeout", String(SECONDS)];
+	if (words !== "") command.push("--append", words);
+	const { status, output, errors } = await hyperscopeRun([join(folder!, file), ...command], SECONDS + 20);
+	const lines = output.split(/\r?\n/);
+	const of = (mark: string) =>
+		lines.filter((line) => line.startsWith(`${mark}: `)).map((line) => line.slice(mark.length + 2));
+	const [passes, fails, skips] = [of("PASS"), of("FAIL"), of("SKIP")];
+	return {
+		name: [file.replace(/\.flat$/, ""), words].filter(Boolean).join(" "),
+		verdict: verdictOf(status, passes.length, fails.length, lines),
+		passes: passes.length,
+		fails,
+		skips: skips.length,
+		detail: status === 1 ? "" : (errors.trim().split("\n").at(-1) ?? ""),
+	};
+}
+
+/** The programs end with a write to port 0xf4: 0 is success, 77 and above say why they were skipped. */
+function verdictOf(status: number | null, passes: number, fails: number, lines: readonly string[]): Result["verdict"] {
+	if (status === 3 || status === null) return "no end";
+	const skipped = lines.some((line) => /^SUMMARY: .*\b[1-9]\d* skipped/.test(line)) && passes === 0 && fails === 0;
+	if (skipped || status === ((77 << 1) | 1)) return "skipped";
+	return status === 1 && fails === 0 ? "passed" : "failed";
+}
+
+const results: Result[] = [];
+const only = new RegExp(values.only ?? "");
+for (const file of readdirSync(folder)
+	.filter((name) => name.endsWith(".flat"))
+	.sort()) {
+	for (const words of argumentsOf(file)) {
+		if (!only.test(`${file.replace(/\.flat$/, "")} ${words}`.trim())) continue;
+		if (values.list) {
+			console.log(`${file} ${words}`.trim());
+			continue;
+		}
+		const result = await run(file, words);
+		results.push(result);
+		console.log(
+			`${result.verdict.padEnd(8)} ${result.name}: ${result.passes} passed, ${result.fails.length} failed ${result.detail}`,
+		);
+		for (const fail of result.fails.slice(0, 20)) console.log(`         FAIL: ${fail}`);
+	}
+}
+if (!values.list) {
+	const count = (verdict: Result["verdict"]) => results.filter((result) => result.verdict === verdict).length;
+	console.log(
+		`${count("passed")} passed, ${count("failed")} failed, ${count("no end")} did not end, ${count("skipped")} skipped`,
+	);
+	const page = readFileSync(PAGE, "utf8");
+	if (values.write !== undefined) writeFileSync(PAGE, replaceSection(page, values.write, tableOf(results)));
+	else {
+		const named = passedIn(page);
+		const lost = results.filter((result) => named.has(result.name) && result.verdict !== "passed");
+		for (const { name } of lost) console.log(`${name} passed once (docs/conformance.md) and does not now.`);
+		if (lost.length > 0) process.exitCode = 1;
+	}
+}
