@@ -225,9 +225,10 @@ export class MemoryAccess {
 			return;
 		}
 		if (kind === PageKind.rom) {
-			// A write to ROM is lost, as on the bus of a PC.
-			if (!write) this.copy(RAM_BASE + frame * PAGE + offset, at, size);
-			return;
+			if (!write) {
+				this.copy(physical.placeOfPage(frame) + offset, at, size);
+				return;
+			}
 		}
 		const address = frame * PAGE + offset;
 		for (let done = 0; done < size; ) {

@@ -2,7 +2,7 @@
 // Nothing here has a side effect: no accessed or dirty flag, no CR2, no device read (SDM Vol. 3A Chapter 4).
 
 import type { PhysicalMemory } from "../engine/physical-memory.ts";
-import { RAM_BASE, State } from "../isa/state.ts";
+import { State } from "../isa/state.ts";
 import { Internal, type ProcessorState } from "./processor-state.ts";
 import { Cr0, Cr4, Efer } from "./register-bits.ts";
 
@@ -87,7 +87,7 @@ export function physicalTables(physical: PhysicalMemory): TableMemory {
 	return {
 		page(address) {
 			if (!physical.isBacked(address)) return undefined;
-			const first = (RAM_BASE + address) / 4;
+			const first = physical.placeOfPage(Math.floor(address / 4096)) / 4;
 			return physical.i32.subarray(first, first + 1024);
 		},
 	};

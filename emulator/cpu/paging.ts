@@ -195,7 +195,7 @@ export class Paging {
 	/** Word `word` of the table in a frame. */
 	private readWord(table: number, word: number): number {
 		const kind = this.physical.kindOf(table);
-		if (kind === PageKind.ram || kind === PageKind.rom) return this.i32[(RAM_BASE >> 2) + table * 1024 + word]!;
+		if (kind === PageKind.ram) return this.i32[(RAM_BASE >> 2) + table * 1024 + word]!;
 		return this.physical.read(table * 0x1000 + word * 4, 4) | 0;
 	}
 

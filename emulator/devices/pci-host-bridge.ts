@@ -91,7 +91,15 @@ export class PciHostBridge implements Device, RegisterBlock, PciFunction {
 		private readonly onShadow: (pam: Uint8Array) => void = () => {},
 	) {
 		this.configuration = new PciConfigurationSpace(
-			{ vendor: 0x8086, device: 0x1237, revision: 2, classCode: 0x06_0000 },
+			{
+				vendor: 0x8086,
+				device: 0x1237,
+				revision: 2,
+				classCode: 0x06_0000,
+				// By these firmware made for QEMU's PC knows that fw_cfg is there (QEMU, docs/specs/pci-ids.rst).
+				subsystemVendor: 0x1af4,
+				subsystem: 0x1100,
+			},
 			bus,
 		);
 		this.configuration.allowWrites(PAM0, [0x30, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33]);

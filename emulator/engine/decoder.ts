@@ -1,7 +1,7 @@
 // From code bytes to records: iced-x86 decodes, this file binds the operands.
 
 import { Code, Decoder, DecoderOptions, Instruction, OpKind, Register } from "iced-x86";
-import { RAM_BASE, Record, RecordFlags, Segment, State, segmentSlot } from "../isa/state.ts";
+import { Record, RecordFlags, Segment, State, segmentSlot } from "../isa/state.ts";
 import { PseudoHandler } from "./interpreter.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import { MEMORY_OPERAND } from "./record.ts";
@@ -101,7 +101,7 @@ export class RecordDecoder {
 	/** Begins at a byte of a page: up to 15 bytes beyond the page's end may be given in `next` (the following linear page). */
 	begin(bits: number, page: number, offset: number, next: Uint8Array | undefined): void {
 		this.decoder?.free();
-		const start = RAM_BASE + page * 4096;
+		const start = this.physical.placeOfPage(page);
 		const here = this.physical.u8.subarray(start + offset, start + 4096);
 		let bytes: Uint8Array = here;
 		if (next) {

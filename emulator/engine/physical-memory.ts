@@ -12,6 +12,9 @@ export interface PhysicalBus {
 }
 
 const PAGES_BELOW_4G = 1 << 20;
+/** Pages of 0xc0000-0xfffff, where firmware is shadowed. */
+const SHADOW_FIRST = 0xc0;
+const SHADOW_PAGES = 0x40;
 const WASM_PAGE = 0x10000;
 
 export class PhysicalMemory {
@@ -28,15 +31,59 @@ export class PhysicalMemory {
 	/** Called for a write into a page with `hasCode`, before the bytes change. */
 	onCodeWrite: (address: number, length: number) => void = () => {};
 
-	/** @param ramBytes a multiple of 4096, at most 3 GiB. */
-	constructor(readonly ramBytes: number) {
-		const pages = Math.ceil((RAM_BASE + ramBytes) / WASM_PAGE);
+	/** Places of the pages that can be ROM or RAM by turns. */
+	private readonly shadowPlaces = new Uint32Array(SHADOW_PAGES);
+	/** Nonzero where writes reach the RAM although reads do not come from there. */
+	private readonly shadowWritable = new Uint8Array(SHADOW_PAGES);
+
+	/**
+	 * @param ramBytes a multiple of 4096, at most 3 GiB.
+	 * @param romBytes bytes of ROM that end at 4 GiB, a multiple of 4096.
+	 */
+	constructor(
+		readonly ramBytes: number,
+		readonly romBytes = 0,
+	) {
+		const pages = Math.ceil((RAM_BASE + ramBytes + romBytes) / WASM_PAGE);
 		this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
 		this.u8 = new Uint8Array(this.memory.buffer);
 		this.i32 = new Int32Array(this.memory.buffer);
 		this.i64 = new BigInt64Array(this.memory.buffer);
 		this.view = new DataView(this.memory.buffer);
 		this.kind.fill(PageKind.ram, 0, ramBytes / 4096);
+		this.kind.fill(PageKind.rom, PAGES_BELOW_4G - romBytes / 4096);
+		for (let page = 0; page < SHADOW_PAGES; page++) this.shadowPlaces[page] = RAM_BASE + (SHADOW_FIRST + page) * 4096;
+	}
+
+	/** Place in WebAssembly memory of the first byte of a page that is RAM or ROM. */
+	placeOfPage(page: number): number {
+		const shadow = page - SHADOW_FIRST;
+		if (shadow >= 0 && shadow < SHADOW_PAGES) return this.shadowPlaces[shadow]!;
+		const above = page - (PAGES_BELOW_4G - this.romBytes / 4096);
+		return RAM_BASE + (above >= 0 ? this.ramBytes + above * 4096 : page * 4096);
+	}
+
+	private place(address: number): number {
+		const page = Math.floor(address / 4096);
+		return this.placeOfPage(page) + address - page * 4096;
+	}
+
+	/**
+	 * Says what a page of 0xc0000-0xfffff is: where reads come from (the RAM at its address, or the ROM page with the given number below
+	 * 4 GiB; undefined for neither) and whether writes reach the RAM. The caller flushes the TLB.
+	 */
+	setShadow(page: number, reads: "ram" | number | undefined, writable: boolean): void {
+		if (this.hasCode[page]) this.onCodeWrite(page * 4096, 4096);
+		const shadow = page - SHADOW_FIRST;
+		this.kind[page] =
+			reads === undefined ? PageKind.unmapped : reads === "ram" && writable ? PageKind.ram : PageKind.rom;
+		this.shadowPlaces[shadow] = typeof reads === "number" ? this.placeOfPage(reads) : RAM_BASE + page * 4096;
+		this.shadowWritable[shadow] = writable ? 1 : 0;
+	}
+
+	/** Whether a write to a page that is not RAM reaches the RAM under it. */
+	private writesThrough(page: number): boolean {
+		return page >= SHADOW_FIRST && page < SHADOW_FIRST + SHADOW_PAGES && this.shadowWritable[page - SHADOW_FIRST] !== 0;
 	}
 
 	/** PageKind of the page with this number. */
@@ -44,7 +91,7 @@ export class PhysicalMemory {
 		return page < PAGES_BELOW_4G ? this.kind[page]! : PageKind.unmapped;
 	}
 
-	/** True when the address lies in RAM or ROM, so that RAM_BASE + address is its place in WebAssembly memory. */
+	/** True when the address lies in RAM or ROM, so that it has a place in WebAssembly memory. */
 	isBacked(address: number): boolean {
 		const kind = this.kindOf(Math.floor(address / 4096));
 		return kind === PageKind.ram || kind === PageKind.rom;
@@ -53,18 +100,18 @@ export class PhysicalMemory {
 	/** Reads within one page, with the side effects that a device gives to it. */
 	read(address: number, size: 1 | 2 | 4): number {
 		if (this.isBacked(address)) {
-			const at = RAM_BASE + address;
+			const at = this.place(address);
 			return size === 1 ? this.u8[at]! : size === 2 ? this.view.getUint16(at, true) : this.view.getUint32(at, true);
 		}
 		if (this.bus) return this.bus.read(address, size);
 		return size === 1 ? 0xff : size === 2 ? 0xffff : 0xffffffff;
 	}
 
-	/** Writes within one page. A write to ROM is lost, as on the bus of a PC. */
+	/** Writes within one page. A write to ROM is lost, as on the bus of a PC, unless it is shadowed by writable RAM. */
 	write(address: number, size: 1 | 2 | 4, value: number): void {
 		const page = Math.floor(address / 4096);
 		const kind = this.kindOf(page);
-		if (kind === PageKind.ram) {
+		if (kind === PageKind.ram || this.writesThrough(page)) {
 			if (this.hasCode[page]) this.onCodeWrite(address, size);
 			const at = RAM_BASE + address;
 			if (size === 1) this.u8[at] = value;
@@ -79,7 +126,14 @@ export class PhysicalMemory {
 			const kind = this.kindOf(page);
 			if (kind !== PageKind.ram && kind !== PageKind.rom) return undefined;
 		}
-		return this.u8.slice(RAM_BASE + address, RAM_BASE + address + length);
+		const bytes = new Uint8Array(length);
+		for (let done = 0; done < length; ) {
+			const part = Math.min(length - done, 4096 - ((address + done) % 4096));
+			const at = this.place(address + done);
+			bytes.set(this.u8.subarray(at, at + part), done);
+			done += part;
+		}
+		return bytes;
 	}
 
 	/** Stores bytes in RAM or ROM (a loader's or a debugger's write); false, and nothing changed, when any of them is not backed. */
@@ -93,7 +147,11 @@ export class PhysicalMemory {
 			const start = Math.max(address, page * 4096);
 			if (this.hasCode[page]) this.onCodeWrite(start, Math.min(address + bytes.length, (page + 1) * 4096) - start);
 		}
-		this.u8.set(bytes, RAM_BASE + address);
+		for (let done = 0; done < bytes.length; ) {
+			const part = Math.min(bytes.length - done, 4096 - ((address + done) % 4096));
+			this.u8.set(bytes.subarray(done, done + part), this.place(address + done));
+			done += part;
+		}
 		return true;
 	}
 }

@@ -1,7 +1,7 @@
 // The TLB that generated code reads. Tags carry the context (generation, user/supervisor) in their low 12 bits, so that a
 // full flush is a new generation and a change of privilege needs no flush.
 
-import { JumpCache, RAM_BASE, State, Tlb } from "../isa/state.ts";
+import { JumpCache, State, Tlb } from "../isa/state.ts";
 import { PageKind, type PhysicalMemory } from "./physical-memory.ts";
 
 const NO_TAG = -1n;
@@ -73,7 +73,7 @@ export class TranslationLookasideBuffer {
 		const mayWrite = write && kind === PageKind.ram && this.physical.hasCode[physicalPage] === 0;
 		i32[entry + 2] = mayWrite ? tagLow : -1;
 		i32[entry + 3] = mayWrite ? linearHigh : -1;
-		i32[entry + 6] = (RAM_BASE + physicalPage * 4096 - (linearLow & ~0xfff)) | 0;
+		i32[entry + 6] = (this.physical.placeOfPage(physicalPage) - (linearLow & ~0xfff)) | 0;
 		i32[entry + 7] = physicalPage;
 	}
 

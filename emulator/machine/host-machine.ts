@@ -11,6 +11,7 @@ import { ExitReason } from "../engine/exit-reason.ts";
 import { PageKind, PhysicalMemory } from "../engine/physical-memory.ts";
 import { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
 import { State } from "../isa/state.ts";
+import type { FirmwareRom } from "./firmware-rom.ts";
 import { PcDevices } from "./pc-devices.ts";
 
 /** Why HostMachine.run() returned before its budget was used up. */
@@ -29,6 +30,8 @@ export type HostStop =
 export interface HostConfiguration {
 	/** Bytes of RAM from address 0, a multiple of 4096. */
 	readonly memoryBytes: number;
+	/** The ROM that the processor starts in; without it a loader sets the first instruction. */
+	readonly firmware?: FirmwareRom;
 	readonly onSerial: (byte: number) => void;
 	readonly onDebugConsole: (byte: number) => void;
 	/** The machine was reset by the guest (keyboard controller, port 0x92, 0xcf9). */
@@ -53,7 +56,8 @@ export class HostMachine {
 	holdInterrupts = false;
 
 	constructor(configuration: HostConfiguration) {
-		this.physical = new PhysicalMemory(configuration.memoryBytes);
+		const { firmware } = configuration;
+		this.physical = new PhysicalMemory(configuration.memoryBytes, firmware?.bytes.length);
 		this.tlb = new TranslationLookasideBuffer(this.physical);
 		this.devices = new PcDevices({
 			clock: this.clock,
@@ -68,9 +72,15 @@ export class HostMachine {
 			debugExit: (value) => this.stop({ kind: "debug-exit", value }),
 			debugConsole: configuration.onDebugConsole,
 			serial: configuration.onSerial,
+			firmware: firmware !== undefined,
+			shadowMemory: (pam) => {
+				firmware?.shadow(this.physical, pam);
+				this.tlb.flush();
+			},
 			timeOfTsc: (tsc) => Number(tsc) + this.idle,
 		});
 		this.physical.bus = this.devices.memory;
+		firmware?.install(this.physical);
 		// The window of the graphics adapter is not RAM.
 		this.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
 		this.processor = new ArchitecturalProcessor({
@@ -89,9 +99,14 @@ export class HostMachine {
 	/** The state after power-on. RAM keeps its bytes; a loader writes what it needs. */
 	powerOn(): void {
 		this.idle = 0;
-		this.pending = undefined;
 		this.engine.setRetired(0);
 		this.clock.restore(0);
+		this.reset();
+	}
+
+	/** The reset line was pulled: processor and devices begin anew, memory keeps its bytes, and virtual time goes on. */
+	reset(): void {
+		this.pending = undefined;
 		this.processor.reset();
 		this.devices.reset();
 		this.engine.code.flush();

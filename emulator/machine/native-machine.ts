@@ -13,6 +13,7 @@ import { Vector } from "../engine/fault.ts";
 import { RAM_BASE, Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { enterBootState } from "./enter-boot-state.ts";
 import { describeException } from "./exception-names.ts";
+import { FirmwareRom } from "./firmware-rom.ts";
 import { sha256 } from "./hash.ts";
 import { HostMachine, type HostStop } from "./host-machine.ts";
 import type { LoadTarget } from "./loaders/boot-state.ts";
@@ -164,8 +165,14 @@ export class NativeMachine implements VirtualMachine {
 
 	/** @throws {MachineError} when the image cannot be started. */
 	constructor(private readonly configuration: MachineConfiguration) {
+		const { firmware, image, memory } = configuration;
+		if (firmware && image)
+			throw new MachineError(
+				`Either ${image.name} or the firmware ${firmware.name} starts the machine: leave one of the two out.`,
+			);
 		this.host = new HostMachine({
-			memoryBytes: configuration.memory,
+			memoryBytes: memory,
+			...(firmware ? { firmware: new FirmwareRom(firmware.name, firmware.bytes) } : {}),
 			onSerial: (byte) => {
 				for (const listener of this.serialListeners) listener(new Uint8Array([byte]));
 			},
@@ -185,15 +192,24 @@ export class NativeMachine implements VirtualMachine {
 	}
 
 	private start(): void {
-		const { configuration, host } = this;
+		const { host } = this;
 		host.powerOn();
 		host.physical.u8.fill(0, RAM_BASE, RAM_BASE + host.physical.ramBytes);
 		this.ended = undefined;
+		this.boot();
+	}
+
+	/** What follows a reset: the firmware, or the image loaded as a boot loader would load it. */
+	private boot(): void {
+		const { configuration, host } = this;
 		this.pending = undefined;
 		this.resetAsked = false;
-		if (!configuration.image) {
-			throw new MachineError("Starting from firmware is not possible in this version: name a kernel image.");
-		}
+		// The processor stands at its reset vector (SDM Vol. 3A §9.1.4), which lies in the ROM.
+		if (configuration.firmware) return;
+		if (!configuration.image)
+			throw new MachineError(
+				"Nothing says what to start: name a kernel image, or a firmware that starts from the disks.",
+			);
 		const target: LoadTarget = {
 			size: configuration.memory,
 			write: (address, bytes) => void host.physical.poke(address, bytes),
@@ -224,7 +240,8 @@ export class NativeMachine implements VirtualMachine {
 	/** What a stop of the host means; undefined to go on. */
 	private conclude(stop: HostStop | undefined): Stop | undefined {
 		if (this.resetAsked) {
-			this.start();
+			this.host.reset();
+			this.boot();
 			return undefined;
 		}
 		if (this.pending) {

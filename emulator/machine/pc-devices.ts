@@ -50,12 +50,18 @@ export interface PcSurroundings {
 	debugConsole(byte: number): void;
 	/** A byte sent on COM1. */
 	serial(byte: number): void;
+	/** Firmware, not a loader, starts the machine: the devices are left as power-on leaves them. */
+	readonly firmware?: boolean;
+	/** PAM0 to PAM6 of the host bridge have changed. */
+	shadowMemory?(pam: Uint8Array): void;
 	/** The first virtual time at which the time-stamp counter has reached a value. */
 	timeOfTsc(tsc: bigint): number;
 }
 
 const VGA_WINDOW = 0xa0000;
 const IO_APIC_PAGE = 0xfec00000;
+/** SeaBIOS shows its screen on this port too (SeaBIOS, docs/Runtime_config.md): COM1, little-endian. */
+const SERIAL_CONSOLE_PORT = new Uint8Array([0xf8, 0x03]);
 
 export class PcDevices {
 	readonly ports: IoPortBus;
@@ -134,7 +140,11 @@ export class PcDevices {
 			() => surroundings.reset(),
 		);
 		const pci = new PciBus(this.ports, this.memory);
-		const hostBridge = new PciHostBridge(pci, () => surroundings.reset());
+		const hostBridge = new PciHostBridge(
+			pci,
+			() => surroundings.reset(),
+			(pam) => surroundings.shadowMemory?.(pam),
+		);
 		const isaBridge = new Piix3IsaBridge(pci, irq);
 		const power = new AcpiPower(clock, irq(9), () => surroundings.powerOff());
 		const dma = new Dma8237();
@@ -155,6 +165,7 @@ export class PcDevices {
 			cpuCount: 1,
 			memoryBytes: surroundings.memoryBytes,
 			memoryMap: memoryMap(surroundings.memoryBytes),
+			files: { "etc/sercon-port": SERIAL_CONSOLE_PORT },
 		});
 
 		const { ports } = this;
@@ -265,10 +276,13 @@ export class PcDevices {
 
 	private localApicPage: number | undefined;
 
-	/** Power-on reset of every device; the local APIC in virtual wire mode, as firmware leaves it (MultiProcessor Specification 1.4, §3.6.2.1). */
+	/**
+	 * Power-on reset of every device. When no firmware runs, the local APIC is in virtual wire mode, as firmware leaves it
+	 * (MultiProcessor Specification 1.4, §3.6.2.1).
+	 */
 	reset(): void {
 		for (const device of this.all) device.reset();
-		this.localApic.enterVirtualWireMode();
+		if (!this.surroundings.firmware) this.localApic.enterVirtualWireMode();
 		this.placeLocalApic();
 	}
 }

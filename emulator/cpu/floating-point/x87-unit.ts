@@ -4,7 +4,7 @@ import { Fault, Vector } from "../../engine/fault.ts";
 import { AccessKind, type ProcessorHooks } from "../../engine/helper.ts";
 import type { PhysicalMemory } from "../../engine/physical-memory.ts";
 import { RecordReader } from "../../engine/record.ts";
-import { RAM_BASE, Segment, type SegmentIndex, SegmentSlot, State, segmentSlot } from "../../isa/state.ts";
+import { Segment, type SegmentIndex, SegmentSlot, State, segmentSlot } from "../../isa/state.ts";
 import { Flag, type Unpacked } from "./binary-float.ts";
 import { type Extended, indefinite, packExtended, type Result, unpackExtended } from "./extended.ts";
 
@@ -242,7 +242,7 @@ export class X87Unit {
 
 	private codeByte(rip: bigint): number {
 		const address = this.host.fetchAddress(rip);
-		return this.host.physical.isBacked(address) ? this.u8[RAM_BASE + address]! : 0;
+		return this.host.physical.peek(address, 1)?.[0] ?? 0;
 	}
 
 	/**
