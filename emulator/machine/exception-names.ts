@@ -21,6 +21,11 @@ const NAMES: Readonly<Record<number, string>> = {
 	19: "#XM SIMD floating-point exception",
 };
 
+/** "#GP"; "vector 21" for one without a mnemonic. */
+export function exceptionMnemonic(vector: number): string {
+	return NAMES[vector]?.split(" ")[0] ?? `vector ${vector}`;
+}
+
 /** Meaning of a page-fault error code: "write to a not-present page by the supervisor". */
 export function describePageFault(errorCode: number): string {
 	const access = errorCode & 16 ? "instruction fetch from" : errorCode & 2 ? "write to" : "read of";

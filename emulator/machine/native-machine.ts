@@ -12,7 +12,7 @@ import {
 import { Vector } from "../engine/fault.ts";
 import { RAM_BASE, Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { enterBootState } from "./enter-boot-state.ts";
-import { describeException } from "./exception-names.ts";
+import { describeException, exceptionMnemonic } from "./exception-names.ts";
 import { FirmwareRom } from "./firmware-rom.ts";
 import { sha256 } from "./hash.ts";
 import { HostMachine, type HostStop } from "./host-machine.ts";
@@ -38,6 +38,7 @@ import {
 	type Walk,
 	type Watchpoint,
 } from "./virtual-machine.ts";
+import { type VmEventField, VmEventLog } from "./vm-events.ts";
 import { WatchpointSet } from "./watchpoint-set.ts";
 
 /** The processor as a debugger sees it. Guest-physical and host-physical addresses are the same here. */
@@ -152,6 +153,7 @@ class NativeProcessor implements Processor {
 export class NativeMachine implements VirtualMachine {
 	readonly technique = "none";
 	readonly host: HostMachine;
+	readonly events = new VmEventLog(() => this.host.engine.retired);
 	private readonly processor: NativeProcessor;
 	private readonly input: SerialInput;
 	private readonly watchpoints: WatchpointSet;
@@ -194,6 +196,7 @@ export class NativeMachine implements VirtualMachine {
 	private start(): void {
 		const { host } = this;
 		host.powerOn();
+		this.events.clear();
 		host.physical.u8.fill(0, RAM_BASE, RAM_BASE + host.physical.ramBytes);
 		this.ended = undefined;
 		this.boot();
@@ -345,17 +348,18 @@ export class NativeMachine implements VirtualMachine {
 	 * again, and its exception is then passed over once. An interrupt or INT n stops it at the handler's first instruction.
 	 */
 	private seeEvent(vector: number, errorCode: number | undefined, source: EventSource): boolean {
+		const linear = this.processor.linearInstructionPointer();
+		const { shown } = this;
+		this.shown = undefined;
+		const again = shown?.linear === linear && shown.vector === vector;
+		if (!again) this.recordEvent(vector, errorCode, source, linear);
 		const name = source === "external" || source === "nmi" ? "interrupt" : "exception";
 		const matching = this.filters.filter(
 			(filter) =>
 				(filter.event === name && (filter.vector === undefined || filter.vector === vector)) ||
 				(filter.event === "true-page-fault" && source === "exception" && vector === Vector.pageFault),
 		);
-		if (matching.length === 0 || this.pending) return false;
-		const linear = this.processor.linearInstructionPointer();
-		const { shown } = this;
-		this.shown = undefined;
-		if (shown?.linear === linear && shown.vector === vector) return false;
+		if (matching.length === 0 || this.pending || again) return false;
 		const { state } = this.host.processor.core;
 		this.pending = {
 			reason: "event",
@@ -373,10 +377,28 @@ export class NativeMachine implements VirtualMachine {
 		return true;
 	}
 
+	private recordEvent(vector: number, errorCode: number | undefined, source: EventSource, linear: bigint): void {
+		if (source === "external" || source === "nmi") {
+			this.events.record("interrupt", source === "nmi" ? "NMI" : `vector ${vector}`, 1, linear);
+			return;
+		}
+		if (source !== "exception") return;
+		const { state } = this.host.processor.core;
+		const detail: VmEventField[] = errorCode === undefined ? [] : [{ name: "error code", value: errorCode }];
+		if (vector !== Vector.pageFault) {
+			this.events.record("exception", exceptionMnemonic(vector), 1, linear, detail);
+			return;
+		}
+		const cpl = state.i32[State.cpl >> 2];
+		const address = { name: "address", value: BigInt.asUintN(64, state.i64[State.cr2 >> 3]!) };
+		this.events.record("true-fault", cpl === 3 ? "user" : "kernel", 1, linear, [address, ...detail]);
+	}
+
 	/** The exception at which the machine stands. */
 	private shown: { readonly linear: bigint; readonly vector: number } | undefined;
 
 	private seeMode(mode: string, previous: string): void {
+		this.events.record("mode-switch", `${previous} → ${mode}`, 1, this.processor.linearInstructionPointer());
 		const matching = this.filters.filter((filter) => filter.event === "mode-switch");
 		if (matching.length === 0 || this.pending) return;
 		this.pending = {

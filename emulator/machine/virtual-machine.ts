@@ -1,12 +1,17 @@
 // What a debugger, the command line and a test see of a running machine, whatever technique runs the guest.
 // All addresses and register values are bigint at this surface; nothing here perturbs the guest by being looked at.
 
+import type { DomainsView, IommuView, NestedWalk, SourceId, VmxView } from "./hypervisor-views.ts";
+import type { VmEventTimeline } from "./vm-events.ts";
+
 /** The address spaces of DESIGN section 5. */
 export type AddressSpace = "lin" | "gpa" | "hpa" | "iova";
 
 export interface Address {
 	readonly space: AddressSpace;
 	readonly value: bigint;
+	/** For "iova": the device whose address it is; the only device behind an IOMMU when left out. */
+	readonly source?: SourceId;
 }
 
 export type RegisterGroup = "general" | "segments" | "control" | "debug" | "msr" | "x87" | "sse" | "vmx" | "system";
@@ -25,7 +30,7 @@ export interface RegisterValue {
 
 /** One step of a page walk. */
 export interface WalkStep {
-	/** "PML4E", "PDPTE", "PDE", "PTE" (SDM Vol. 3A §4.2). */
+	/** "PML4E", "PDPTE", "PDE", "PTE" (SDM Vol. 3A §4.2); "EPT PML4E" ...; "root entry", "context entry", "SL-PDE" (VT-d). */
 	readonly level: string;
 	readonly index: number;
 	/** Where the entry lies, in the space that the tables use (gpa: guest tables; hpa: shadow and host tables). */
@@ -90,6 +95,8 @@ export interface Processor {
 	writeMemory(address: Address, bytes: Uint8Array): number;
 	/** Every table that takes part in translating the linear address, the guest's first; for a read at the current privilege level unless told otherwise. */
 	walk(linear: bigint, access?: { write?: boolean; user?: boolean; execute?: boolean }): Walk[];
+	/** The two-dimensional walk with every memory reference numbered; undefined unless EPT translates now. */
+	nestedWalk?(linear: bigint, access?: { write?: boolean; user?: boolean; execute?: boolean }): NestedWalk | undefined;
 	/** The address space of one table ("guest", "shadow", ...), merged, in order; at most `limit` mappings that end above `from`. */
 	mappings(table: string, from: bigint, limit: number): Mapping[];
 	/** The linear address in another space; undefined when it is not mapped. */
@@ -107,6 +114,8 @@ export interface Watchpoint {
 	/** Bytes, at least 1. */
 	readonly length: number;
 	readonly access: "read" | "write" | "readWrite";
+	/** Only accesses of a processor or only those of devices; both when left out. */
+	readonly by?: "cpu" | "dma";
 }
 
 /** Event classes that can be broken on. */
@@ -118,13 +127,25 @@ export type EventName =
 	| "translate"
 	| "callout"
 	| "triple-fault"
-	| "mode-switch";
+	| "mode-switch"
+	/** After the exit was recorded, before the hypervisor's first instruction. "vm-entry": before the guest's first one. */
+	| "vm-exit"
+	| "vm-entry"
+	| "ept-violation"
+	| "hypercall"
+	| "dma-fault"
+	/** An instruction that ran with a wrong result under "trap" (a sensitive instruction that does not trap). */
+	| "misbehaviour";
 
 export interface EventFilter {
 	readonly id: number;
 	readonly event: EventName;
 	/** For "exception" and "interrupt": only this vector. */
 	readonly vector?: number;
+	/** For "vm-exit": only this basic exit reason (SDM Vol. 3D Appendix C). */
+	readonly exitReason?: number;
+	/** For "hypercall": only the one of this name ("mmu_update"). */
+	readonly hypercall?: string;
 }
 
 /** Why the machine stands still. `processor` is the id of the processor it happened on. */
@@ -140,8 +161,10 @@ export type Stop =
 			/** Little-endian values; absent when unknown. */
 			readonly oldValue?: bigint;
 			readonly newValue?: bigint;
-			/** Linear address of the instruction that did it. */
+			/** Linear address of the instruction that did it; that of the next one when a device did. */
 			readonly instruction: bigint;
+			/** The device whose DMA did it, by name. */
+			readonly device?: string;
 	  }
 	| {
 			readonly reason: "event";
@@ -153,6 +176,15 @@ export type Stop =
 			readonly vector?: number;
 			readonly errorCode?: number;
 			readonly faultAddress?: bigint;
+			/** For "vm-exit" and "ept-violation". */
+			readonly exitReason?: number;
+			readonly qualification?: bigint;
+			readonly guestPhysical?: bigint;
+			/** For "hypercall": its name and arguments. */
+			readonly hypercall?: string;
+			readonly arguments?: readonly bigint[];
+			/** For "dma-fault": the requester, and the address in `faultAddress`. */
+			readonly source?: SourceId;
 	  }
 	| { readonly reason: "step"; readonly processor: number }
 	| { readonly reason: "pause"; readonly processor: number }
@@ -273,6 +305,14 @@ export interface VirtualMachine {
 	memoryHash(): string;
 	/** Present under "bt". */
 	readonly translationCache?: TranslationCacheView;
+	/** What happened to the guest since power-on. */
+	readonly events?: VmEventTimeline;
+	/** Present when the processor has VMX and the technique shows it: the host's under "none" and "hvm". */
+	readonly vmx?: VmxView;
+	/** Present under "pv". */
+	readonly domains?: DomainsView;
+	/** The remapping units of the machine. */
+	readonly iommus?: readonly IommuView[];
 	devices(): DeviceView[];
 }
 

@@ -24,6 +24,7 @@ import {
 	type VirtualMachine,
 	type Watchpoint,
 } from "../machine/virtual-machine.ts";
+import { VmEventLog } from "../machine/vm-events.ts";
 import { BreakpointMap } from "./breakpoint-map.ts";
 import { GuestProcessor } from "./guest-processor.ts";
 import { GuestWatchpoints } from "./guest-watchpoints.ts";
@@ -45,6 +46,7 @@ const STEP_LIMIT = 100_000;
 
 export class BinaryTranslationMachine implements VirtualMachine {
 	readonly technique = "bt";
+	readonly events = new VmEventLog(() => this.host.engine.retired);
 	host!: HostMachine;
 	monitor!: Monitor;
 	/** The guest's devices. */
@@ -89,6 +91,7 @@ export class BinaryTranslationMachine implements VirtualMachine {
 			onReset: () => {},
 		});
 		this.host = host;
+		this.events.clear();
 		const devices = new PcDevices({
 			clock: host.clock,
 			memoryBytes: configuration.memory,
@@ -113,7 +116,12 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		this.monitor = new Monitor(host, configuration.memory, devices.ports, () => devices.acknowledge(), {
 			event: (event, description, details) => this.event(event, description, details),
 			wants: () => this.filters.length > 0,
+			record: (kind, reason, instruction, detail) => this.events.record(kind, reason, VCPU, instruction, detail),
 			translated: (fragment) => {
+				this.events.record("translation", fragment.generation > 0 ? "again" : "first", VCPU, fragment.guestStart, [
+					{ name: "fragment", value: fragment.id },
+					{ name: "instructions", value: fragment.lines.length },
+				]);
 				this.breakpoints.translated(fragment);
 				if (this.filters.length > 0)
 					this.event("translate", `Translated the unit at 0x${fragment.guestStart.toString(16)}`, {});

@@ -2,9 +2,11 @@
 // Kernel code runs as translated fragments at CPL 1, user code directly at CPL 3 (Adams & Agesen, ASPLOS 2006, §3).
 
 import { State } from "../isa/state.ts";
+import { exceptionMnemonic } from "../machine/exception-names.ts";
 import type { HostMachine } from "../machine/host-machine.ts";
 import type { EventName } from "../machine/virtual-machine.ts";
 import { Adaptation } from "./adaptation.ts";
+import { calloutName } from "./callout-names.ts";
 import { ControlTransfer, LOADABLE } from "./guest/control-transfer.ts";
 import { GuestContext, refuse, Vector } from "./guest/guest-context.ts";
 import { GuestFault } from "./guest/guest-fault.ts";
@@ -338,11 +340,20 @@ export class Monitor {
 		const result = shadow.fill(address, access);
 		if (result !== FillResult.filled) return false;
 		this.leaveTo(frame);
+		this.observer.record("hidden-fault", user ? "user" : "kernel", this.hiddenFaultAt(frame, user), [
+			{ name: "address", value: BigInt(address) },
+			{ name: "error code", value: frame.errorCode },
+		]);
 		if (this.observer.wants("hidden-page-fault")) {
 			const what = `Hidden page fault: the shadow now maps 0x${address.toString(16).padStart(8, "0")}`;
 			this.observer.event("hidden-page-fault", what, { address, errorCode: frame.errorCode });
 		}
 		return true;
+	}
+
+	/** Linear address of the guest instruction that a host address belongs to: in the translation cache, that which was translated. */
+	private hiddenFaultAt(frame: HostFrame, user: boolean): number {
+		return user ? frame.eip : recover(this.cache, this.vmm, frame.eip).eip;
 	}
 
 	/** Back to where the host was interrupted, with nothing changed. */
@@ -358,18 +369,19 @@ export class Monitor {
 		if (vector === Vector.pageFault) {
 			this.statistics.trueFaults++;
 			const address = fault.address >>> 0;
+			this.observer.record("true-fault", this.guest.user ? "user" : "kernel", eip >>> 0, [
+				{ name: "address", value: BigInt(address) },
+				{ name: "error code", value: errorCode ?? 0 },
+			]);
 			const text = () => `True page fault on 0x${address.toString(16).padStart(8, "0")} ${where()}`;
 			const details = { vector, errorCode, address };
 			if (this.stopsAt("true-page-fault", text, details, () => this.deliverFault(fault))) return;
-		} else if (
-			this.stopsAt(
-				"exception",
-				() => `Exception ${vector} ${where()}`,
-				{ vector, errorCode },
-				() => this.deliverFault(fault),
-			)
-		)
-			return;
+		} else {
+			const detail = errorCode === undefined ? [] : [{ name: "error code", value: errorCode }];
+			this.observer.record("exception", exceptionMnemonic(vector), eip >>> 0, detail);
+			const text = () => `Exception ${vector} ${where()}`;
+			if (this.stopsAt("exception", text, { vector, errorCode }, () => this.deliverFault(fault))) return;
+		}
 		this.deliverFault(fault);
 	}
 
@@ -426,6 +438,7 @@ export class Monitor {
 		this.statistics.callouts++;
 		registers.eip = site.guest;
 		if (site.kind === "sti") registers.write32(1, vmm.read32(VcpuBlock.savedEcx));
+		this.observer.record("callout", calloutName(site), site.guest);
 		const text = () => `Callout for the instruction at 0x${site.guest.toString(16).padStart(8, "0")}`;
 		if (this.stopsAt("callout", text, { address: site.guest }, () => this.performCallout(site, frame.eip))) return;
 		this.performCallout(site, frame.eip);
@@ -598,6 +611,7 @@ export class Monitor {
 		const { eip } = this.registers;
 		const vector = this.acknowledgeInterrupt();
 		this.statistics.interruptsDelivered++;
+		this.observer.record("interrupt", `vector ${vector}`, eip >>> 0);
 		const text = () => `Interrupt ${vector} at 0x${eip.toString(16).padStart(8, "0")}`;
 		const work = () => this.deliver(vector, undefined, true);
 		if (!this.stopsAt("interrupt", text, { vector }, work)) work();

@@ -1,0 +1,176 @@
+// The VM-event timeline: what took the machine out of the guest's own code, kept in bounded rings and counted by reason.
+
+/** What happened. "exception": any exception of the guest but a page fault. */
+export type VmEventKind =
+	| "exit"
+	| "entry"
+	| "callout"
+	| "hidden-fault"
+	| "true-fault"
+	| "exception"
+	| "hypercall"
+	| "interrupt"
+	| "dma-fault"
+	| "translation"
+	| "mode-switch"
+	| "misbehaviour";
+
+export const vmEventKinds: readonly VmEventKind[] = [
+	"exit",
+	"entry",
+	"callout",
+	"hidden-fault",
+	"true-fault",
+	"exception",
+	"hypercall",
+	"interrupt",
+	"dma-fault",
+	"translation",
+	"mode-switch",
+	"misbehaviour",
+];
+
+/** A decoded part of an event: an exit qualification's field, an argument of a hypercall, a list of batched requests. */
+export interface VmEventField {
+	readonly name: string;
+	readonly value: bigint | number | string | readonly VmEventField[];
+}
+
+export interface VmEvent {
+	/** One more for each event since power-on, from 0. */
+	readonly sequence: number;
+	/** Retired host instructions when it happened. */
+	readonly instructionCount: number;
+	readonly kind: VmEventKind;
+	/** Id of the processor on which it happened; 0 for a device. */
+	readonly processor: number;
+	/** Guest-linear address of the instruction; absent when no instruction is the cause (DMA). */
+	readonly instruction?: bigint;
+	/** The word that events are counted by: "CPUID", "#GP", "mmu_update", "vector 32". From a bounded set. */
+	readonly reason: string;
+	readonly detail: readonly VmEventField[];
+}
+
+/** Which events to read. */
+export interface VmEventQuery {
+	/** Only these kinds; all when left out. */
+	readonly kinds?: readonly VmEventKind[];
+	/** Only this reason. */
+	readonly reason?: string;
+	/** Only events with a lower sequence number: where the next older page starts. */
+	readonly before?: number;
+	/** The most events in the answer. */
+	readonly limit: number;
+}
+
+export interface VmEventCount {
+	readonly kind: VmEventKind;
+	readonly reason: string;
+	readonly count: number;
+}
+
+/** What a debugger reads of a timeline. */
+export interface VmEventTimeline {
+	/** Events since power-on, those that the rings no longer hold included. */
+	readonly total: number;
+	/** The latest events that fit, newest first. */
+	read(query: VmEventQuery): VmEvent[];
+	/** Per kind and reason since power-on; the most frequent first. */
+	counts(): VmEventCount[];
+}
+
+interface Entry {
+	readonly sequence: number;
+	readonly instructionCount: number;
+	readonly processor: number;
+	readonly instruction: bigint | number | undefined;
+	readonly reason: string;
+	readonly detail: readonly VmEventField[];
+}
+
+interface Ring {
+	readonly kind: VmEventKind;
+	readonly entries: Entry[];
+	/** Events of this kind so far. */
+	count: number;
+	readonly reasons: Map<string, number>;
+}
+
+/** Events of each kind that are kept. A kind has its own ring, so that a flood of faults does not push the hypercalls out. */
+const CAPACITY = 4096;
+/** Reasons of one kind that are counted apart; what is beyond is counted as "other". */
+const MOST_REASONS = 512;
+const NO_DETAIL: readonly VmEventField[] = [];
+
+/** Where a machine writes its events. Recording never changes what the guest sees. */
+export class VmEventLog implements VmEventTimeline {
+	total = 0;
+	private readonly rings: Readonly<Record<VmEventKind, Ring>>;
+
+	/** @param now retired host instructions */
+	constructor(
+		private readonly now: () => number,
+		private readonly capacity = CAPACITY,
+	) {
+		const ring = (kind: VmEventKind): Ring => ({ kind, entries: [], count: 0, reasons: new Map() });
+		this.rings = Object.fromEntries(vmEventKinds.map((kind) => [kind, ring(kind)])) as Record<VmEventKind, Ring>;
+	}
+
+	/** Forgets all, as at power-on. */
+	clear(): void {
+		this.total = 0;
+		for (const ring of Object.values(this.rings)) {
+			ring.entries.length = ring.count = 0;
+			ring.reasons.clear();
+		}
+	}
+
+	record(
+		kind: VmEventKind,
+		reason: string,
+		processor: number,
+		instruction?: bigint | number,
+		detail: readonly VmEventField[] = NO_DETAIL,
+	): void {
+		const ring = this.rings[kind];
+		const entry: Entry = {
+			sequence: this.total++,
+			instructionCount: this.now(),
+			processor,
+			instruction,
+			reason,
+			detail,
+		};
+		ring.entries[ring.count++ % this.capacity] = entry;
+		const known = ring.reasons.get(reason);
+		if (known === undefined && ring.reasons.size >= MOST_REASONS)
+			ring.reasons.set("other", (ring.reasons.get("other") ?? 0) + 1);
+		else ring.reasons.set(reason, (known ?? 0) + 1);
+	}
+
+	read({ kinds = vmEventKinds, reason, before = this.total, limit }: VmEventQuery): VmEvent[] {
+		const found: { readonly kind: VmEventKind; readonly entry: Entry }[] = [];
+		for (const kind of new Set(kinds)) {
+			const { entries, count } = this.rings[kind];
+			let taken = 0;
+			for (let index = count - 1; index >= Math.max(0, count - this.capacity) && taken < limit; index--) {
+				const entry = entries[index % this.capacity]!;
+				if (entry.sequence >= before || (reason !== undefined && entry.reason !== reason)) continue;
+				found.push({ kind, entry });
+				taken++;
+			}
+		}
+		found.sort((a, b) => b.entry.sequence - a.entry.sequence);
+		return found.slice(0, limit).map(({ kind, entry: { instruction, ...entry } }) => ({
+			...entry,
+			kind,
+			...(instruction === undefined ? {} : { instruction: BigInt(instruction) }),
+		}));
+	}
+
+	counts(): VmEventCount[] {
+		return Object.values(this.rings)
+			.flatMap(({ kind, reasons }) => [...reasons].map(([reason, count]) => ({ kind, reason, count })))
+			.sort((a, b) => b.count - a.count);
+	}
+}
