@@ -6,6 +6,7 @@ import { isElf, loadElf, parseElf, physicalEntry } from "./elf-image.ts";
 import { isBzImage, loadLinux } from "./linux-boot.ts";
 import { type BootModules, findMultiboot1, loadMultiboot1 } from "./multiboot1.ts";
 import { findMultiboot2, loadMultiboot2 } from "./multiboot2.ts";
+import { loadPvh, pvhEntry } from "./pvh.ts";
 
 /** @throws {MachineError} with one sentence when the file is no image that can be started, or does not fit. */
 export function loadImage(image: NamedFile, modules: BootModules, target: LoadTarget): BootState {
@@ -18,9 +19,11 @@ export function loadImage(image: NamedFile, modules: BootModules, target: LoadTa
 	if (multiboot2 >= 0) return loadMultiboot2(image, multiboot2, modules, target);
 	if (isElf(bytes)) {
 		const elf = parseElf(name, bytes);
+		const entry = pvhEntry(bytes);
+		if (entry !== undefined) return loadPvh(image, entry, modules, target);
 		if (elf.bits === 64) {
 			throw new MachineError(
-				`${name} is a 64-bit ELF file without a multiboot header, so it does not say how it wants to be started: add a multiboot 2 header.`,
+				`${name} is a 64-bit ELF file without a multiboot header or PVH note, so it does not say how it wants to be started: add a multiboot 2 header.`,
 			);
 		}
 		loadElf(name, elf, target);

@@ -36,6 +36,56 @@ test("multiboot 1 by addresses: code, zeroed bss, magic and information", () => 
 	assert.equal(Buffer.from(target.bytes.subarray(line, line + 15)).toString(), "kernel one two\0");
 });
 
+/** A 64-bit ELF file: one segment at 2 MB with a HLT, one of notes. */
+function pvhImage(): Uint8Array {
+	const header = new Uint8Array(64 + 2 * 56);
+	header.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+	const view = new DataView(header.buffer);
+	view.setUint16(16, 2, true);
+	view.setUint16(18, 62, true);
+	view.setBigUint64(24, 0xffffffff80200000n, true);
+	view.setBigUint64(32, 64n, true);
+	view.setUint16(54, 56, true);
+	view.setUint16(56, 2, true);
+	const notes = join(
+		words(4, 5, 2),
+		Uint8Array.from([0x58, 0x65, 0x6e, 0, 1, 2, 3, 4, 5, 0, 0, 0]),
+		words(4, 4, 18),
+		Uint8Array.from([0x58, 0x65, 0x6e, 0]),
+		words(0x200000),
+	);
+	const segment = (at: number, type: number, offset: number, address: number, size: number) => {
+		view.setUint32(at, type, true);
+		view.setBigUint64(at + 8, BigInt(offset), true);
+		view.setBigUint64(at + 24, BigInt(address), true);
+		view.setBigUint64(at + 32, BigInt(size), true);
+		view.setBigUint64(at + 40, BigInt(size), true);
+	};
+	segment(64, 1, header.length + notes.length, 0x200000, 1);
+	segment(64 + 56, 4, header.length, 0, notes.length);
+	return join(header, notes, Uint8Array.of(0xf4));
+}
+
+test("PVH: the entry of the note, start information with command line, module and memory map", () => {
+	const target = memory(4 << 20);
+	const initrd = { name: "initrd", bytes: Uint8Array.of(1, 2, 3) };
+	const boot = loadImage({ name: "vmlinux", bytes: pvhImage() }, { append: "quiet", initrd }, target);
+	assert.equal(boot.protocol, "PVH");
+	assert.equal(boot.instructionPointer, 0x200000);
+	assert.equal(target.bytes[0x200000], 0xf4);
+	const view = new DataView(target.bytes.buffer, boot.registers.ebx);
+	assert.deepEqual([view.getUint32(0, true), view.getUint32(4, true), view.getUint32(12, true)], [0x336ec578, 1, 1]);
+	const at = (offset: number) => Number(view.getBigUint64(offset, true));
+	assert.equal(Buffer.from(target.bytes.subarray(at(24), at(24) + 6)).toString(), "quiet\0");
+	const list = new DataView(target.bytes.buffer, at(16));
+	const module = Number(list.getBigUint64(0, true));
+	assert.deepEqual([...target.bytes.subarray(module, module + 3)], [1, 2, 3]);
+	assert.equal(list.getBigUint64(8, true), 3n);
+	const map = new DataView(target.bytes.buffer, at(40));
+	assert.equal(view.getUint32(48, true), 4);
+	assert.deepEqual([map.getBigUint64(72, true), map.getBigUint64(80, true)], [0x100000n, 0x300000n]);
+});
+
 test("images that cannot be started are refused with a sentence that names them", () => {
 	const target = memory(4 << 20);
 	const cases: [Uint8Array, RegExp][] = [
@@ -59,12 +109,12 @@ test("an image that does not fit asks for more memory", () => {
 });
 
 test("every truncation of an image either loads or is refused with a MachineError", () => {
-	const whole = addressedImage();
-	for (let length = 0; length < whole.length; length++) {
-		try {
-			loadImage({ name: "kernel", bytes: whole.subarray(0, length) }, {}, memory(4 << 20));
-		} catch (error) {
-			assert.ok(error instanceof MachineError, String(error));
+	for (const whole of [addressedImage(), pvhImage()])
+		for (let length = 0; length < whole.length; length++) {
+			try {
+				loadImage({ name: "kernel", bytes: whole.subarray(0, length) }, {}, memory(4 << 20));
+			} catch (error) {
+				assert.ok(error instanceof MachineError, String(error));
+			}
 		}
-	}
 });
