@@ -16,9 +16,30 @@ export function paddedHex(value: bigint, width: number): string {
 	return `0x${value.toString(16).padStart(Math.ceil(width / 4), "0")}`;
 }
 
-/** The address as it is written: a plain number for the linear space, else with its prefix. */
+/** The address as it is written: a plain number for the linear space, else with its prefix and, for iova:, its device. */
 export function formatAddress(address: Address): string {
-	return address.space === "lin" ? hex(address.value) : `${address.space}:${hex(address.value)}`;
+	if (address.space === "lin") return hex(address.value);
+	const device = address.source === undefined ? "" : `${formatSourceId(address.source)}:`;
+	return `${address.space}:${device}${hex(address.value)}`;
+}
+
+/** A requester of the PCI bus as lspci writes it: "00:05.0". */
+export function formatSourceId(source: number): string {
+	const digits = (value: number) => value.toString(16).padStart(2, "0");
+	return `${digits((source >> 8) & 0xff)}:${digits((source >> 3) & 0x1f)}.${source & 7}`;
+}
+
+/** @throws {RequestError} for anything but bus:device.function */
+export function parseSourceId(text: string): number {
+	const match = /^([0-9a-f]{1,2}):([01]?[0-9a-f])\.([0-7])$/i.exec(text.trim());
+	if (!match) throw new RequestError(`"${text}" is not a device: write its bus, device and function, such as 00:05.0.`);
+	return (Number.parseInt(match[1]!, 16) << 8) | (Number.parseInt(match[2]!, 16) << 3) | Number(match[3]);
+}
+
+/** Takes the device off a device address: "00:05.0:0x1000" → 00:05.0 and "0x1000"; a text without one stays whole. */
+export function splitSource(text: string): { source?: number; rest: string } {
+	const match = /^\s*([0-9a-f]{1,2}:[01]?[0-9a-f]\.[0-7])\s*:([\s\S]*)$/i.exec(text);
+	return match ? { source: parseSourceId(match[1]!), rest: match[2]!.trim() } : { rest: text };
 }
 
 /** Splits a known prefix off; a text without one belongs to the linear space. @throws {RequestError} for an unknown prefix. */
@@ -44,12 +65,13 @@ export function parseNumber(text: string): bigint | undefined {
 
 /** A memory reference of DAP: a number with or without prefix. @throws {RequestError} */
 export function parseMemoryReference(text: string): Address {
-	const { space, rest } = splitSpace(text);
+	const { space, rest: behind } = splitSpace(text);
+	const { source, rest } = space === "iova" ? splitSource(behind) : { rest: behind };
 	const value = parseNumber(rest);
 	if (value === undefined)
 		throw new RequestError(`"${text}" is not an address: write a number such as 0xc0100000 or gpa:0x1000.`);
 	if (value > highest) throw new RequestError(`"${text}" is not an address: it does not fit into 64 bits.`);
-	return { space, value };
+	return { space, value, ...(source === undefined ? {} : { source }) };
 }
 
 export function addressSpaces(): readonly AddressSpace[] {

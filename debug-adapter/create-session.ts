@@ -27,7 +27,10 @@ import { RegisterHistory } from "./variables/register-history.ts";
 import { rangeOfValue } from "./variables/value-variables.ts";
 import { variableRequests } from "./variables/variable-requests.ts";
 import { VariableStore } from "./variables/variable-store.ts";
+import { eventViewRequests } from "./views/event-views.ts";
 import { fragmentViewRequests } from "./views/fragment-views.ts";
+import { hypervisorViewRequests } from "./views/hypervisor-views.ts";
+import { iommuViewRequests } from "./views/iommu-views.ts";
 import { machineViewRequests } from "./views/machine-views.ts";
 import { pageTableViewRequests } from "./views/page-table-views.ts";
 import { registerViewRequests } from "./views/register-views.ts";
@@ -159,6 +162,9 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		registerViewRequests(debuggee, frames, history, evaluator),
 		pageTableViewRequests(debuggee, frames, evaluator, program),
 		fragmentViewRequests(debuggee, frames, evaluator, program),
+		eventViewRequests(debuggee, program),
+		hypervisorViewRequests(debuggee),
+		iommuViewRequests(debuggee, frames, evaluator),
 		machineViewRequests(debuggee, frames, evaluator, program, steps),
 	])
 		session.register(handlers);

@@ -1,11 +1,28 @@
 // The contract between the debug adapter and what shows a session: the extension's views and the webviews. It holds the
 // launch configuration (DESIGN section 6) and the requests and events beyond the Debug Adapter Protocol (DAP). It
-// imports nothing, so that a webview can use its types.
+// imports nothing but the types of its other part, hypervisor-protocol.ts, so that a webview can use its types.
 //
 // Conventions. A request is sent with `session.customRequest(command, arguments)`; a refusal is an ordinary DAP error
 // with one sentence. Numbers that may need 64 bits travel as hexadecimal strings ("0x…"); bytes as Base64, or as "89 f9"
 // where they are only shown. Addresses in arguments are strings in the prefix grammar of DESIGN section 5: "0xc0100000",
 // "lin:0x…", "gpa:0x…", "hpa:0x…", and, where a request says "expression", also a symbol, a register or a C expression.
+
+import type {
+	CompareArguments,
+	CompareBody,
+	DomainPagesArguments,
+	DomainPagesBody,
+	DomainsBody,
+	EventCountsBody,
+	EventsArguments,
+	EventsBody,
+	IommusBody,
+	IommuWalkArguments,
+	IommuWalkBody,
+	NestedWalkBody,
+	VmcsArguments,
+	VmcsBody,
+} from "./hypervisor-protocol.ts";
 
 /** "0x" and lower-case hexadecimal digits, without leading zeros. */
 export type Hex = string;
@@ -76,6 +93,13 @@ export interface MachineInfo {
 	}[];
 	/** Whether `hyperscope/fragments`, `fragment` and `hashTable` answer. */
 	readonly hasTranslationCache: boolean;
+	/** Which of the other views have something to show: `events`, `vmcs`, `domains`, `iommus`. */
+	readonly shows: {
+		readonly events: boolean;
+		readonly vmx: boolean;
+		readonly domains: boolean;
+		readonly iommu: boolean;
+	};
 }
 
 /** Body of `hyperscope/statistics` (no arguments): the object of `--stats` (DESIGN section 6). */
@@ -401,6 +425,15 @@ export interface CustomRequests {
 	"hyperscope/fragments": { arguments: FragmentsArguments; body: FragmentsBody };
 	"hyperscope/fragment": { arguments: FragmentArguments; body: FragmentBody };
 	"hyperscope/hashTable": { arguments: None; body: HashTableBody };
+	"hyperscope/nestedWalk": { arguments: PageWalkArguments; body: NestedWalkBody };
+	"hyperscope/events": { arguments: EventsArguments; body: EventsBody };
+	"hyperscope/eventCounts": { arguments: None; body: EventCountsBody };
+	"hyperscope/vmcs": { arguments: VmcsArguments; body: VmcsBody };
+	"hyperscope/domains": { arguments: None; body: DomainsBody };
+	"hyperscope/domainPages": { arguments: DomainPagesArguments; body: DomainPagesBody };
+	"hyperscope/iommus": { arguments: None; body: IommusBody };
+	"hyperscope/iommuWalk": { arguments: IommuWalkArguments; body: IommuWalkBody };
+	"hyperscope/compare": { arguments: CompareArguments; body: CompareBody };
 	"hyperscope/devices": { arguments: None; body: DevicesBody };
 	"hyperscope/serialInput": { arguments: SerialInputArguments; body: undefined };
 	"hyperscope/disassembleText": { arguments: DisassembleTextArguments; body: DisassembleTextBody };

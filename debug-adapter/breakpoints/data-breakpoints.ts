@@ -13,6 +13,8 @@ const LONGEST_RANGE = 1 << 30;
 export interface MemoryRange {
 	readonly address: Address;
 	readonly length: number;
+	/** Only accesses of a processor or only those of devices; both when left out. */
+	readonly by?: "cpu" | "dma";
 }
 
 /** What the rest of the session knows of names. */
@@ -31,18 +33,26 @@ interface DataBreakpoint extends MemoryRange {
 	readonly trigger: Trigger;
 }
 
-function dataId({ address, length }: MemoryRange): string {
-	return `${address.space}:0x${address.value.toString(16)}/${length}`;
+function dataId({ address, length, by }: MemoryRange): string {
+	const space = address.space === "lin" ? "lin:" : "";
+	return `${space}${formatAddress(address)}/${length}${by ? `/${by}` : ""}`;
 }
 
 function parseDataId(text: string): MemoryRange {
-	const match = /^(.*)\/(\d{1,10})$/.exec(text);
+	const match = /^(.*?)\/(\d{1,10})(?:\/(cpu|dma))?$/.exec(text);
 	const length = Number(match?.[2] ?? 0);
 	if (!match || length < 1 || length > LONGEST_RANGE)
 		throw new RequestError(
-			`"${text}" is not a data id: it has the form address/length, such as 0xc0100000/4 or gpa:0x1000/16.`,
+			`"${text}" is not a data id: it has the form address/length, such as 0xc0100000/4 or gpa:0x1000/16, with /cpu or /dma behind it for accesses of one kind.`,
 		);
-	return { address: parseMemoryReference(match[1]!), length };
+	const by = match[3] as MemoryRange["by"];
+	return { address: parseMemoryReference(match[1]!), length, ...(by ? { by } : {}) };
+}
+
+/** Takes the words "cpu" or "dma" off an address that a person wrote: "dma gpa:0x1000". */
+function splitAccessor(text: string): { by?: "cpu" | "dma"; rest: string } {
+	const match = /^\s*(cpu|dma)\s+([\s\S]+)$/.exec(text);
+	return match ? { by: match[1] as "cpu" | "dma", rest: match[2]! } : { rest: text };
 }
 
 /** Data breakpoints: ranges of any address space, by their own DAP ids. */
@@ -67,7 +77,9 @@ export class DataBreakpoints {
 	/** Tells the machine. Does nothing before there is one. */
 	install(): void {
 		this.machine()?.setWatchpoints(
-			this.breakpoints.map(({ id, address, length, access }): Watchpoint => ({ id, address, length, access })),
+			this.breakpoints.map(
+				({ id, address, length, access, by }): Watchpoint => ({ id, address, length, access, ...(by ? { by } : {}) }),
+			),
 		);
 	}
 
@@ -78,14 +90,16 @@ export class DataBreakpoints {
 		const reference = args.optionalInteger("variablesReference");
 		const isAddress = args.optionalBoolean("asAddress") ?? false;
 		try {
-			const found = isAddress
-				? { address: this.names.address(name, frameId), length: bytes ?? 1 }
+			const { by, rest } = splitAccessor(name);
+			const found: MemoryRange = isAddress
+				? { address: this.names.address(rest, frameId), length: bytes ?? 1, ...(by ? { by } : {}) }
 				: reference
 					? this.names.rangeOfVariable(reference, name)
 					: this.names.rangeOfExpression(name, frameId);
-			const range = { address: found.address, length: bytes ?? found.length };
+			const range: MemoryRange = { ...found, length: bytes ?? found.length };
 			const size = range.length === 1 ? "1 byte" : `${range.length} bytes`;
-			const where = `${size} at ${formatAddress(range.address)}`;
+			const only = range.by ? `, by ${range.by === "dma" ? "DMA" : "a processor"}` : "";
+			const where = `${size} at ${formatAddress(range.address)}${only}`;
 			return {
 				dataId: dataId(range),
 				description: isAddress ? where : `${name} (${where})`,

@@ -39,7 +39,7 @@ export function reportStop(stop: Stop, describe: DescribeCode): StopReport {
 	}
 }
 
-/** "write of 4 bytes at 0x1000 by 0x100012 (main+0x12): 0x1 → 0x2" */
+/** "write of 4 bytes at 0x1000 by 0x100012 (main+0x12): 0x1 → 0x2"; a device's: "… by DMA of ATA disk: …" */
 function watchText(stop: Extract<Stop, { reason: "watchpoint" }>, describe: DescribeCode): string {
 	const value = (number: bigint | undefined) => (number === undefined ? "unknown" : hex(number));
 	const change =
@@ -47,7 +47,8 @@ function watchText(stop: Extract<Stop, { reason: "watchpoint" }>, describe: Desc
 			? `${value(stop.oldValue)} → ${value(stop.newValue)}`
 			: `value ${value(stop.newValue ?? stop.oldValue)}`;
 	const bytes = stop.length === 1 ? "1 byte" : `${stop.length} bytes`;
-	return `${stop.access} of ${bytes} at ${formatAddress(stop.address)} by ${describe(stop.instruction)}: ${change}`;
+	const writer = stop.device === undefined ? describe(stop.instruction) : `DMA of ${stop.device}`;
+	return `${stop.access} of ${bytes} at ${formatAddress(stop.address)} by ${writer}: ${change}`;
 }
 
 /** The exit code of a guest that has ended, as the command line has it (DESIGN section 6); undefined while it has not. */

@@ -1,8 +1,12 @@
 import type { DebugProtocol } from "@vscode/debugprotocol";
-import { exceptionBreakpointFilters } from "../exceptions/exception-filters.ts";
+import { exceptionBreakpointFilters } from "../exceptions/event-filters.ts";
+import type { Technique } from "../protocol.ts";
 
-/** What the adapter can do, and nothing more. */
-export function capabilities(): DebugProtocol.Capabilities {
+/**
+ * What the adapter can do, and nothing more.
+ * @param technique the one that the client is going to launch, when it says so
+ */
+export function capabilities(technique?: Technique): DebugProtocol.Capabilities {
 	return {
 		supportsConfigurationDoneRequest: true,
 		supportsFunctionBreakpoints: true,
@@ -14,7 +18,7 @@ export function capabilities(): DebugProtocol.Capabilities {
 		supportsDataBreakpointBytes: true,
 		supportsBreakpointLocationsRequest: true,
 		supportsExceptionFilterOptions: true,
-		exceptionBreakpointFilters: exceptionBreakpointFilters(),
+		exceptionBreakpointFilters: exceptionBreakpointFilters(technique),
 		supportsExceptionInfoRequest: true,
 		supportsSteppingGranularity: true,
 		supportsGotoTargetsRequest: true,

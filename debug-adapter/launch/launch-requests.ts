@@ -159,8 +159,9 @@ export class LaunchRequests {
 				throw new RequestError('initialize: only "pathFormat": "path" is supported.');
 			if (args.optionalBoolean("linesStartAt1") === false || args.optionalBoolean("columnsStartAt1") === false)
 				throw new RequestError("initialize: lines and columns have to start at 1.");
+			const technique = args.optionalWord("vmm", ["none", "trap", "bt", "pv", "hvm"]);
 			this.isInitialized = true;
-			return capabilities();
+			return capabilities(technique);
 		},
 
 		launch: async (args, context) => {

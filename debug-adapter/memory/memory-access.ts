@@ -24,7 +24,7 @@ export class MemoryAccess {
 			// Page by page: a page that is missing does not hide the ones before it.
 			const inPage = Number(PAGE - (value % PAGE));
 			const wanted = Math.min(length - count, inPage);
-			const part = processor.readMemory({ space: address.space, value }, wanted);
+			const part = processor.readMemory({ ...address, value }, wanted);
 			if (!part || part.length === 0) break;
 			bytes.set(part.subarray(0, wanted), count);
 			count += Math.min(part.length, wanted);
@@ -39,7 +39,7 @@ export class MemoryAccess {
 		while (count < limit) {
 			const value = address.value + BigInt(count);
 			if (value >= 1n << 64n) return limit;
-			if (value >= 0n && processor.readMemory({ space: address.space, value }, 1)) return count;
+			if (value >= 0n && processor.readMemory({ ...address, value }, 1)) return count;
 			// Rights and presence change at pages; before the first page they change at 0.
 			count += value < 0n ? Number(value < -BigInt(limit) ? BigInt(limit) : -value) : Number(PAGE - (value % PAGE));
 		}

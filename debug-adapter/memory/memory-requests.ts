@@ -12,7 +12,7 @@ const MOST_BYTES = 16 * 1024 * 1024;
 
 function addressOf(args: RequestArguments): Address {
 	const reference = parseMemoryReference(args.string("memoryReference"));
-	return { space: reference.space, value: reference.value + BigInt(args.optionalInteger("offset") ?? 0) };
+	return { ...reference, value: reference.value + BigInt(args.optionalInteger("offset") ?? 0) };
 }
 
 export function memoryRequests(debuggee: Debuggee, memory: MemoryAccess): RequestHandlers {
@@ -23,10 +23,7 @@ export function memoryRequests(debuggee: Debuggee, memory: MemoryAccess): Reques
 			void debuggee.machine;
 			const bytes = memory.read(address, count);
 			const missing = count - bytes.length;
-			const gap = {
-				space: address.space,
-				value: address.value + BigInt(bytes.length),
-			};
+			const gap = { ...address, value: address.value + BigInt(bytes.length) };
 			return {
 				address: formatAddress(address),
 				...(missing > 0 ? { unreadableBytes: memory.unreadable(gap, missing) } : {}),

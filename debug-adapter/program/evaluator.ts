@@ -1,5 +1,5 @@
 import type { Address, Processor } from "../../emulator/machine/virtual-machine.ts";
-import { splitSpace } from "../addresses.ts";
+import { splitSource, splitSpace } from "../addresses.ts";
 import type { TriggerScope } from "../breakpoints/trigger.ts";
 import type { MemoryAccess } from "../memory/memory-access.ts";
 import { RequestError, sentenceOf } from "../request-error.ts";
@@ -123,9 +123,11 @@ export class Evaluator {
 
 	/** A number for an address; a prefix chooses the space. @throws {RequestError} */
 	address(text: string, frame: Frame): Address {
-		const { space, rest, explicit } = splitSpace(text);
-		const value = this.number(explicit ? rest : text, frame);
-		return { space, value: BigInt.asUintN(frame.processor.codeSize() === 64 || space !== "lin" ? 64 : 32, value) };
+		const { space, rest: behind, explicit } = splitSpace(text);
+		const { source, rest } = space === "iova" ? splitSource(behind) : { rest: behind };
+		const number = this.number(explicit ? rest : text, frame);
+		const value = BigInt.asUintN(frame.processor.codeSize() === 64 || space !== "lin" ? 64 : 32, number);
+		return { space, value, ...(source === undefined ? {} : { source }) };
 	}
 
 	isTrue(text: string, frame: Frame, extra?: ExtraNames): boolean {

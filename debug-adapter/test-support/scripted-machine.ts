@@ -40,6 +40,7 @@ const groups: Readonly<Record<string, RegisterValue["group"]>> = {
 
 /** 32-bit, flat, with memory from 0 on; its linear, guest-physical and host-physical addresses are the same. */
 class ScriptedProcessor implements Processor {
+	nestedWalk?: NonNullable<Processor["nestedWalk"]>;
 	readonly values = new Map<string, bigint>(names.map((name) => [name, 0n]));
 
 	constructor(
@@ -161,10 +162,15 @@ export class ScriptedMachine implements VirtualMachine {
 	private readonly serialListeners: ((bytes: Uint8Array) => void)[] = [];
 	private readonly consoleListeners: ((byte: number) => void)[] = [];
 	readonly translationCache?: TranslationCacheView;
+	/** What a hypervisor would show; a test puts it in. */
+	events?: VirtualMachine["events"];
+	vmx?: VirtualMachine["vmx"];
+	domains?: VirtualMachine["domains"];
+	iommus?: VirtualMachine["iommus"];
 
 	/** With fragments the machine is one under binary translation, whose cache lies at 0x8000 to 0x9000. */
-	constructor(fragments?: readonly Fragment[]) {
-		this.technique = fragments ? "bt" : "none";
+	constructor(fragments?: readonly Fragment[], technique: VirtualMachine["technique"] = fragments ? "bt" : "none") {
+		this.technique = technique;
 		if (!fragments) return;
 		const find = (linear: bigint) =>
 			fragments.find((one) => one.valid && linear >= one.translatedStart && linear < one.translatedEnd) ??

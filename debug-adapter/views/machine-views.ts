@@ -37,6 +37,12 @@ export function machineViewRequests(
 					codeSize: processor.codeSize(),
 				})),
 				hasTranslationCache: machine.translationCache !== undefined,
+				shows: {
+					events: machine.events !== undefined,
+					vmx: machine.vmx !== undefined,
+					domains: machine.domains !== undefined,
+					iommu: (machine.iommus?.length ?? 0) > 0,
+				},
 			};
 		},
 

@@ -1,9 +1,10 @@
-import type { Mapping, Walk } from "../../emulator/machine/virtual-machine.ts";
+import type { Mapping, Walk, WalkStep } from "../../emulator/machine/virtual-machine.ts";
 import { formatAddress, hex, parseMemoryReference } from "../addresses.ts";
 import type { Debuggee } from "../debuggee.ts";
+import type { NestedWalkBody } from "../hypervisor-protocol.ts";
 import type { Evaluator } from "../program/evaluator.ts";
 import type { Program } from "../program/program.ts";
-import type { MappingInfo, MappingsBody, PageWalkBody, TablesBody, WalkInfo } from "../protocol.ts";
+import type { MappingInfo, MappingsBody, PageWalkBody, TablesBody, WalkInfo, WalkStepInfo } from "../protocol.ts";
 import type { RequestArguments } from "../request-arguments.ts";
 import { RequestError } from "../request-error.ts";
 import type { RequestContext, RequestHandlers } from "../session.ts";
@@ -14,17 +15,21 @@ const MOST_MAPPINGS = 4096;
 const PIECE = 1024;
 const MOST_PIECES = 256;
 
-function describeWalk(walk: Walk): WalkInfo {
+export function describeStep(step: WalkStep): WalkStepInfo {
+	return {
+		level: step.level,
+		index: step.index,
+		entryAddress: formatAddress(step.entryAddress),
+		entry: hex(step.entry),
+		flags: [...step.flags],
+		...(step.failure === undefined ? {} : { failure: step.failure }),
+	};
+}
+
+export function describeWalk(walk: Walk): WalkInfo {
 	return {
 		table: walk.table,
-		steps: walk.steps.map((step) => ({
-			level: step.level,
-			index: step.index,
-			entryAddress: formatAddress(step.entryAddress),
-			entry: hex(step.entry),
-			flags: [...step.flags],
-			...(step.failure === undefined ? {} : { failure: step.failure }),
-		})),
+		steps: walk.steps.map(describeStep),
 		...(walk.result ? { result: { ...walk.result, address: formatAddress(walk.result.address) } } : {}),
 	};
 }
@@ -92,6 +97,32 @@ export function pageTableViewRequests(
 		return { mappings: found, next: hex(from) };
 	};
 
+	/** What a walk starts from. */
+	const walkArguments = (args: RequestArguments) => {
+		const threadId = args.integer("threadId");
+		const text = args.string("address");
+		const wanted = args.optionalObject("access");
+		const write = wanted?.optionalBoolean("write");
+		const user = wanted?.optionalBoolean("user");
+		const execute = wanted?.optionalBoolean("execute");
+		void debuggee.stopped;
+		const processor = debuggee.processor(threadId);
+		const { space, value } = evaluator.address(text, frames.top(processor));
+		if (space !== "lin")
+			throw new RequestError(`A page walk starts from a linear address; "${text}" is in the space ${space}.`);
+		const access = {
+			...(write === undefined ? {} : { write }),
+			...(user === undefined ? {} : { user }),
+			...(execute === undefined ? {} : { execute }),
+		};
+		return { processor, linear: value, access };
+	};
+
+	const described = (linear: bigint) => {
+		const symbol = program.symbolize(linear);
+		return { linear: hex(linear), ...(symbol === undefined ? {} : { symbol }) };
+	};
+
 	const tablesOf = (threadId: number) =>
 		debuggee
 			.processor(threadId)
@@ -106,27 +137,28 @@ export function pageTableViewRequests(
 		},
 
 		"hyperscope/pageWalk": (args): PageWalkBody => {
-			const threadId = args.integer("threadId");
-			const text = args.string("address");
-			const access = args.optionalObject("access");
-			const write = access?.optionalBoolean("write");
-			const user = access?.optionalBoolean("user");
-			const execute = access?.optionalBoolean("execute");
-			void debuggee.stopped;
-			const processor = debuggee.processor(threadId);
-			const { space, value } = evaluator.address(text, frames.top(processor));
-			if (space !== "lin")
-				throw new RequestError(`A page walk starts from a linear address; "${text}" is in the space ${space}.`);
-			const symbol = program.symbolize(value);
-			const walks = processor.walk(value, {
-				...(write === undefined ? {} : { write }),
-				...(user === undefined ? {} : { user }),
-				...(execute === undefined ? {} : { execute }),
-			});
+			const { processor, linear, access } = walkArguments(args);
+			return { ...described(linear), walks: processor.walk(linear, access).map(describeWalk) };
+		},
+
+		"hyperscope/nestedWalk": (args): NestedWalkBody => {
+			const { processor, linear, access } = walkArguments(args);
+			const walk = processor.nestedWalk?.(linear, access);
+			if (!walk) return described(linear);
 			return {
-				linear: hex(value),
-				...(symbol === undefined ? {} : { symbol }),
-				walks: walks.map(describeWalk),
+				...described(linear),
+				walk: {
+					references: walk.references.map(({ number, dimension, row, guestPhysical, step }) => ({
+						number,
+						dimension,
+						row,
+						guestPhysical: hex(guestPhysical),
+						step: describeStep(step),
+					})),
+					...(walk.guestPhysical === undefined ? {} : { guestPhysical: hex(walk.guestPhysical) }),
+					...(walk.hostPhysical === undefined ? {} : { hostPhysical: hex(walk.hostPhysical) }),
+					...(walk.failure === undefined ? {} : { failure: walk.failure }),
+				},
 			};
 		},
 

@@ -316,8 +316,9 @@ export class NativeMachine implements VirtualMachine {
 	}
 
 	setWatchpoints(watchpoints: readonly Watchpoint[]): void {
-		this.watchpoints.set(watchpoints);
-		this.host.processor.setWatches(watchpoints.length > 0 ? [this.watchpoints] : []);
+		const ofProcessor = watchpoints.filter(({ by }) => by !== "dma");
+		this.watchpoints.set(ofProcessor);
+		this.host.processor.setWatches(ofProcessor.length > 0 ? [this.watchpoints] : []);
 	}
 
 	private watchHit(watchpoint: Watchpoint, access: WatchedAccess): void {

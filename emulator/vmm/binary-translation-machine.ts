@@ -316,7 +316,8 @@ export class BinaryTranslationMachine implements VirtualMachine {
 
 	setWatchpoints(watchpoints: readonly Watchpoint[]): void {
 		this.watched = watchpoints;
-		this.watchpoints.set(watchpoints, this.vcpu);
+		const ofProcessor = watchpoints.filter(({ by }) => by !== "dma");
+		this.watchpoints.set(ofProcessor, this.vcpu);
 	}
 
 	private watchHit(stop: Stop): void {

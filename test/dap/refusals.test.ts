@@ -86,6 +86,7 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
 	setDataBreakpoints: [
 		{ breakpoints: [{ accessType: "write" }] },
 		{ breakpoints: [{ dataId: "0x1/4", accessType: "sniff" }] },
+		{ breakpoints: [{ dataId: "gpa:0x1/4/ghost" }] },
 	],
 	setExceptionBreakpoints: [{ filters: ["vector-99"] }, { filters: [1] }, { filterOptions: [{}] }],
 	dataBreakpointInfo: [{}, { name: "x", bytes: 0 }, { name: "nothing", asAddress: true }],
@@ -127,6 +128,8 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
 		{ memoryReference: "tape:0x0", count: 1 },
 		{ memoryReference: "0x10000000000000000", count: 1 },
 		{ memoryReference: "iova:0x0", count: 1 },
+		{ memoryReference: "iova:00:05.0:0x0", count: 1 },
+		{ memoryReference: "iova:00:05.9:0x0", count: 1 },
 	],
 	writeMemory: [
 		{ memoryReference: "0x0", data: "***" },
@@ -151,6 +154,22 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
 	"hyperscope/fragments": [{}],
 	"hyperscope/fragment": [{ id: 1 }, {}],
 	"hyperscope/hashTable": [{}],
+	"hyperscope/nestedWalk": [
+		{ threadId: 99, address: "0" },
+		{ threadId: 1, address: "gpa:0" },
+	],
+	"hyperscope/events": [{ kinds: ["party"] }, { kinds: "exit" }, { limit: 0 }, { before: -1 }],
+	"hyperscope/eventCounts": [],
+	"hyperscope/vmcs": [{ address: "here" }, { address: "0x123000" }],
+	"hyperscope/domains": [{}],
+	"hyperscope/domainPages": [{}, { domain: -1 }, { domain: 0, limit: 5000 }, { domain: 0, from: "first" }],
+	"hyperscope/iommus": [],
+	"hyperscope/iommuWalk": [
+		{},
+		{ source: "disk", address: "0" },
+		{ source: "00:05.0", address: "0", unit: -1 },
+		{ source: "00:1f.9", address: "0" },
+	],
 	"hyperscope/serialInput": [{}, { data: "***" }],
 	"hyperscope/disassembleText": [{ threadId: 1, address: "0", count: 0 }],
 	"hyperscope/setNumberFormat": [{ format: "roman" }],
@@ -249,6 +268,13 @@ test("arbitrary arguments get one answer and never an error of the adapter's own
 		"asAddress",
 		"levels",
 		"startFrame",
+		"kinds",
+		"before",
+		"reason",
+		"domain",
+		"type",
+		"unit",
+		"source",
 	];
 	const value = fc.oneof(
 		fc.integer({ min: -5, max: 40 }),
