@@ -11,7 +11,9 @@ import { ExitReason } from "../engine/exit-reason.ts";
 import { PageKind, PhysicalMemory } from "../engine/physical-memory.ts";
 import { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
 import { State } from "../isa/state.ts";
+import { dmaMemory } from "./dma-memory.ts";
 import type { FirmwareRom } from "./firmware-rom.ts";
+import type { OptionalDeviceConfiguration } from "./optional-devices.ts";
 import { PcDevices } from "./pc-devices.ts";
 
 /** Why HostMachine.run() returned before its budget was used up. */
@@ -32,6 +34,8 @@ export interface HostConfiguration {
 	readonly memoryBytes: number;
 	/** The ROM that the processor starts in; without it a loader sets the first instruction. */
 	readonly firmware?: FirmwareRom;
+	/** Devices beyond the bare PC's. */
+	readonly optional?: Omit<OptionalDeviceConfiguration, "memory"> | undefined;
 	readonly onSerial: (byte: number) => void;
 	readonly onDebugConsole: (byte: number) => void;
 	/** The machine was reset by the guest (keyboard controller, port 0x92, 0xcf9). */
@@ -73,6 +77,7 @@ export class HostMachine {
 			debugConsole: configuration.onDebugConsole,
 			serial: configuration.onSerial,
 			firmware: firmware !== undefined,
+			optional: configuration.optional && { ...configuration.optional, memory: dmaMemory(() => this.physical) },
 			shadowMemory: (pam) => {
 				firmware?.shadow(this.physical, pam);
 				this.tlb.flush();

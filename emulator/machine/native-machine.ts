@@ -18,6 +18,7 @@ import { sha256 } from "./hash.ts";
 import { HostMachine, type HostStop } from "./host-machine.ts";
 import type { LoadTarget } from "./loaders/boot-state.ts";
 import { loadImage } from "./loaders/load-image.ts";
+import { optionalDevices } from "./optional-configuration.ts";
 import { RegisterFile } from "./register-file.ts";
 import { SerialInput } from "./serial-input.ts";
 import {
@@ -175,6 +176,7 @@ export class NativeMachine implements VirtualMachine {
 		this.host = new HostMachine({
 			memoryBytes: memory,
 			...(firmware ? { firmware: new FirmwareRom(firmware.name, firmware.bytes) } : {}),
+			optional: optionalDevices(configuration),
 			onSerial: (byte) => {
 				for (const listener of this.serialListeners) listener(new Uint8Array([byte]));
 			},

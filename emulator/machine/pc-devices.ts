@@ -34,6 +34,7 @@ import { Uart16550 } from "../devices/uart16550.ts";
 import { UnassignedRange } from "../devices/unassigned-range.ts";
 import { VgaText } from "../devices/vga-text.ts";
 import { memoryMap } from "./loaders/boot-state.ts";
+import { type OptionalDeviceConfiguration, OptionalDevices } from "./optional-devices.ts";
 
 /** What the devices need of the machine around them. */
 export interface PcSurroundings {
@@ -54,6 +55,8 @@ export interface PcSurroundings {
 	readonly firmware?: boolean;
 	/** PAM0 to PAM6 of the host bridge have changed. */
 	shadowMemory?(pam: Uint8Array): void;
+	/** Devices that are there only on demand; none when left out. */
+	readonly optional?: OptionalDeviceConfiguration | undefined;
 	/** The first virtual time at which the time-stamp counter has reached a value. */
 	timeOfTsc(tsc: bigint): number;
 }
@@ -74,6 +77,8 @@ export class PcDevices {
 	readonly coprocessorError: CoprocessorError;
 	readonly keyboard: I8042;
 	readonly display: VgaText;
+	/** Present when the machine was asked for devices beyond the bare PC's. */
+	readonly optional: OptionalDevices | undefined;
 	readonly all: readonly Device[];
 
 	constructor(readonly surroundings: PcSurroundings) {
@@ -146,6 +151,8 @@ export class PcDevices {
 			(pam) => surroundings.shadowMemory?.(pam),
 		);
 		const isaBridge = new Piix3IsaBridge(pci, irq);
+		this.optional =
+			surroundings.optional && new OptionalDevices(surroundings.optional, { clock, pci, isaBridge, apicBus });
 		const power = new AcpiPower(clock, irq(9), () => surroundings.powerOff());
 		const dma = new Dma8237();
 		const postCode = new PostCode();
@@ -219,6 +226,7 @@ export class PcDevices {
 			debugConsole,
 			fwCfg,
 			testDevice,
+			...(this.optional?.all ?? []),
 			unassignedPorts,
 			unassignedMemory,
 		];

@@ -2,6 +2,7 @@
 // All addresses and register values are bigint at this surface; nothing here perturbs the guest by being looked at.
 
 import type { DomainsView, IommuView, NestedWalk, SourceId, VmxView } from "./hypervisor-views.ts";
+import type { OptionalDeviceName } from "./optional-devices.ts";
 import type { VmEventTimeline } from "./vm-events.ts";
 
 /** The address spaces of DESIGN section 5. */
@@ -334,4 +335,6 @@ export interface MachineConfiguration {
 	readonly append?: string;
 	readonly firmware?: NamedFile;
 	readonly engine?: "interpreter" | "compiled";
+	/** Devices beyond the bare PC's, as docs/devices.md names them. */
+	readonly devices?: readonly OptionalDeviceName[];
 }

@@ -2,11 +2,13 @@
 
 import { PageKind } from "../engine/physical-memory.ts";
 import { RAM_BASE, Segment } from "../isa/state.ts";
+import { dmaMemory } from "../machine/dma-memory.ts";
 import { describeException } from "../machine/exception-names.ts";
 import { sha256 } from "../machine/hash.ts";
 import { HostMachine, type HostStop } from "../machine/host-machine.ts";
 import type { BootState } from "../machine/loaders/boot-state.ts";
 import { loadImage } from "../machine/loaders/load-image.ts";
+import { optionalDevices } from "../machine/optional-configuration.ts";
 import { PcDevices } from "../machine/pc-devices.ts";
 import { SerialInput } from "../machine/serial-input.ts";
 import {
@@ -92,6 +94,7 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		});
 		this.host = host;
 		this.events.clear();
+		const optional = optionalDevices(configuration);
 		const devices = new PcDevices({
 			clock: host.clock,
 			memoryBytes: configuration.memory,
@@ -109,6 +112,7 @@ export class BinaryTranslationMachine implements VirtualMachine {
 			serial: (byte) => {
 				for (const listener of this.serialListeners) listener(new Uint8Array([byte]));
 			},
+			optional: optional && { ...optional, memory: dmaMemory(() => this.monitor.physical) },
 			timeOfTsc: (tsc) => Number(tsc) + (host.now() - host.engine.retired),
 		});
 		this.guestDevices = devices;

@@ -1,5 +1,6 @@
 // The command line of DESIGN section 6, read into a plain object. A wrong one is refused with one sentence.
 
+import { OPTIONAL_DEVICES, type OptionalDeviceName } from "../../emulator/machine/optional-devices.ts";
 import { MachineError } from "../../emulator/machine/virtual-machine.ts";
 
 export interface RunArguments {
@@ -14,6 +15,8 @@ export interface RunArguments {
 	readonly firmware: string | undefined;
 	readonly disks: readonly string[];
 	readonly cdrom: string | undefined;
+	/** Devices beyond the bare PC's. */
+	readonly devices: readonly OptionalDeviceName[];
 	/** "stdio" or a file. */
 	readonly serial: string;
 	readonly untilSerial: RegExp | undefined;
@@ -29,6 +32,7 @@ export interface RunArguments {
 
 export const USAGE = `usage: hyperscope run IMAGE [--vmm none|trap|bt|pv|hvm] [--mmu shadow|ept] [--io direct|split|passthrough]
            [--memory 256M] [--initrd F] [--append "..."] [--firmware F] [--disk F]... [--cdrom F]
+           [--device ${OPTIONAL_DEVICES.join("|")}]...
            [--serial stdio|FILE] [--until-serial REGEX] [--then TEXT REGEX]... [--max-instructions N] [--timeout SECONDS]
            [--engine interpreter|compiled] [--trace EVENTS] [--stats FILE.json]
        hyperscope dap [--port N]`;
@@ -79,6 +83,7 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 		firmware: undefined,
 		disks: [],
 		cdrom: undefined,
+		devices: [],
 		serial: "stdio",
 		untilSerial: undefined,
 		maxInstructions: Number.POSITIVE_INFINITY,
@@ -122,6 +127,9 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 				break;
 			case "--cdrom":
 				parsed.cdrom = value();
+				break;
+			case "--device":
+				parsed.devices = [...parsed.devices, oneOf(word, value(), OPTIONAL_DEVICES)];
 				break;
 			case "--serial":
 				parsed.serial = value();

@@ -124,6 +124,7 @@ export async function runMachine(options: RunArguments): Promise<number> {
 		...(options.initrd === undefined ? {} : { initrd: readFile(options.initrd) }),
 		...(options.append === undefined ? {} : { append: options.append }),
 		...(options.firmware === undefined ? {} : { firmware: readFile(options.firmware) }),
+		devices: options.devices,
 		...(options.engine === undefined ? {} : { engine: options.engine }),
 	});
 	const run = new Run(machine, options);
