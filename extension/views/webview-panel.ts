@@ -5,6 +5,7 @@ import {
 	type FromWebview,
 	type ToWebview,
 	type ViewAction,
+	type ViewName,
 	type ViewState,
 	viewCommands,
 } from "../../webviews/messages.ts";
@@ -13,7 +14,7 @@ import { webviewPage } from "./webview-page.ts";
 
 export interface PanelKind {
 	/** Also the name of its folder below `webviews/`. */
-	readonly name: "page-tables" | "fragments";
+	readonly name: ViewName;
 	readonly title: string;
 }
 
@@ -147,6 +148,7 @@ export function viewState(watcher: SessionWatcher): ViewState {
 		phase: session?.phase ?? "none",
 		technique: session?.machine?.technique,
 		hasTranslationCache: session?.machine?.hasTranslationCache ?? false,
+		shows: session?.machine?.shows,
 		thread: stopped && {
 			id: stopped.threadId,
 			kind: thread?.kind ?? "vcpu",

@@ -7,6 +7,7 @@ import "../shared/style.css";
 import { allMappings } from "./mapping-filter.ts";
 import { MappingList, type MappingListChoices } from "./mapping-list.ts";
 import "./page-tables.css";
+import { nestedWalkTable } from "./nested-walk-view.ts";
 import { walkColumns } from "./walk-view.ts";
 
 interface Choices extends MappingListChoices {
@@ -87,12 +88,14 @@ async function walk(): Promise<void> {
 	if (!thread) return;
 	const asked = ++walking;
 	try {
-		const body = await host.request("hyperscope/pageWalk", {
+		const values = {
 			threadId: thread.id,
 			address: choices.address || instructionPointer,
 			access: accesses[choices.access].values,
-		});
-		if (asked === walking) fill(walkPlace, walkColumns(body));
+		};
+		const body = await host.request("hyperscope/pageWalk", values);
+		const nested = state.shows?.vmx ? (await host.request("hyperscope/nestedWalk", values)).walk : undefined;
+		if (asked === walking) fill(walkPlace, walkColumns(body), nested && nestedWalkTable(nested));
 	} catch (error) {
 		if (asked === walking)
 			fill(walkPlace, element("p", { class: "error", attributes: { role: "alert" } }, (error as Error).message));

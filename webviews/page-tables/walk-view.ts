@@ -38,7 +38,8 @@ function stepItem(step: WalkStepInfo): HTMLElement {
 	);
 }
 
-function walkColumn(walk: WalkInfo): HTMLElement {
+/** One table's walk. */
+export function walkColumn(walk: WalkInfo): HTMLElement {
 	const { result } = walk;
 	const rights = result && [
 		result.user ? "user" : "kernel only",

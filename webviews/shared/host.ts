@@ -1,6 +1,6 @@
 // A webview's end of the line to the extension: requests with answers, actions, the session's state, saved choices.
 import type { CustomRequests } from "../../debug-adapter/protocol.ts";
-import type { FromWebview, ToWebview, ViewAction, ViewCommand, ViewState } from "../messages.ts";
+import type { ComparisonMessage, FromWebview, ToWebview, ViewAction, ViewCommand, ViewState } from "../messages.ts";
 
 interface VsCodeApi {
 	postMessage(message: FromWebview): void;
@@ -14,6 +14,8 @@ export class HostConnection {
 	readonly #api = acquireVsCodeApi();
 	readonly #waiting = new Map<number, { resolve(body: unknown): void; reject(error: Error): void }>();
 	#lastRequest = 0;
+	/** Called with what the extension tells of a comparison. */
+	onComparison: (message: ComparisonMessage) => void = () => {};
 
 	/** Listens, and tells the extension that it may send. */
 	start(onState: (state: ViewState) => void, onShow: (address: string) => void): void {
@@ -21,6 +23,7 @@ export class HostConnection {
 			const message = event.data;
 			if (message.kind === "state") onState(message.state);
 			else if (message.kind === "show") onShow(message.address);
+			else if (message.kind === "comparison") this.onComparison(message);
 			else this.#settle(message);
 		});
 		this.#api.postMessage({ kind: "ready" });

@@ -1,0 +1,95 @@
+// The VM-event timeline: what took the machine out of the guest's own code, counted by reason.
+import type { EventInfo } from "../../debug-adapter/hypervisor-protocol.ts";
+import { button, element, fill } from "../shared/element.ts";
+import { type EventChoice, EventList } from "../shared/event-list.ts";
+import { fieldList, fieldsText, kindTitle, placeText } from "../shared/event-text.ts";
+import { HostConnection } from "../shared/host.ts";
+import { errorText, runView } from "../shared/machine-view.ts";
+import "../shared/style.css";
+import { CountList } from "./count-list.ts";
+import "./timeline.css";
+
+const host = new HostConnection();
+let choice: EventChoice = host.saved<{ choice: EventChoice }>({ choice: {} }).choice;
+
+const status = element("p", { class: "status", attributes: { role: "status" } });
+const detail = element("section", { class: "detail", attributes: { "aria-label": "The chosen event", tabindex: "0" } });
+const counts = new CountList((chosen) => {
+	choice = chosen;
+	host.save({ choice });
+	void events.refresh(choice);
+});
+const events = new EventList(host, {
+	label: "VM events, newest first",
+	columns: [
+		{ title: "#", class: "column-number" },
+		{ title: "Instructions", class: "column-time" },
+		{ title: "Event", class: "column-kind" },
+		{ title: "Reason", class: "column-reason" },
+		{ title: "Guest instruction", class: "column-place" },
+		{ title: "Detail", class: "column-detail" },
+	],
+	render: (event) => [
+		String(event.sequence),
+		event.instructionCount.toLocaleString("en-US"),
+		kindTitle(event.kind),
+		event.reason,
+		placeText(event),
+		fieldsText(event.detail),
+	],
+	onSelect: showDetail,
+	onOpen: jump,
+	onStatus: (text) => {
+		status.textContent = text;
+	},
+});
+
+function jump({ instruction }: EventInfo): void {
+	if (instruction !== undefined) host.act({ action: "showInstruction", address: instruction });
+}
+
+function showDetail(event: EventInfo): void {
+	const { instruction } = event;
+	fill(
+		detail,
+		element("h2", {}, `${kindTitle(event.kind)}: ${event.reason}`),
+		instruction !== undefined &&
+			element(
+				"div",
+				{ class: "bar" },
+				element("span", { class: "mono" }, event.symbol ? `${instruction} ${event.symbol}` : instruction),
+				button("Go to Instruction", () => jump(event), "Its source line, or the disassembly (Enter in the list)"),
+				button("Disassemble", () => host.act({ action: "disassemble", address: instruction })),
+				button("Walk", () => host.act({ action: "walkAddress", address: instruction }), "Through the page tables"),
+				button("Break Here", () => host.act({ action: "toggleBreakpoint", address: instruction })),
+			),
+		event.detail.length > 0 && fieldList(event.detail),
+	);
+}
+
+async function refresh(): Promise<void> {
+	try {
+		counts.show(await host.request("hyperscope/eventCounts", undefined), choice);
+	} catch (error) {
+		status.textContent = errorText(error);
+	}
+	await events.refresh(choice);
+}
+
+runView(host, {
+	subject: "what happened to its guest",
+	content: element(
+		"main",
+		{ class: "content" },
+		status,
+		element(
+			"div",
+			{ class: "columns" },
+			element("section", { class: "side", attributes: { "aria-label": "Counts" } }, counts.element),
+			element("section", { class: "main", attributes: { "aria-label": "Events" } }, events.element, detail),
+		),
+	),
+	lacks: ({ shows, technique }) =>
+		shows?.events === false ? `The technique "${technique}" does not record events: choose another "vmm".` : undefined,
+	refresh: () => void refresh(),
+});
