@@ -24,6 +24,8 @@ import type {
 	VmcsBody,
 } from "./hypervisor-protocol.ts";
 
+export type * from "./hypervisor-protocol.ts";
+
 /** "0x" and lower-case hexadecimal digits, without leading zeros. */
 export type Hex = string;
 
@@ -357,6 +359,8 @@ export interface DevicesBody {
 			readonly width: number;
 			readonly value: Hex;
 			readonly meaning?: string;
+			/** Whether the value differs from the one at the stop before at which devices were looked at. */
+			readonly changed: boolean;
 		}[];
 	}[];
 }
@@ -450,6 +454,8 @@ export interface CustomEvents {
 	"hyperscope/serialOutput": { readonly data: string };
 	/** Sent beside DAP's `stopped`, `continued` and `terminated`, for views that are not tied to a thread. */
 	"hyperscope/state": { readonly state: MachineState; readonly instructionCount: number };
+	/** What `hyperscope/compare` is doing, in one sentence. */
+	"hyperscope/compareProgress": { readonly text: string };
 }
 
 export type CustomEvent = keyof CustomEvents;

@@ -1,7 +1,9 @@
 // Puts the extension together. Both entries call this, each with its host.
 import * as vscode from "vscode";
+import type { ViewName } from "../webviews/messages.ts";
 import { AdapterFactory } from "./adapter/inline-adapter.ts";
 import { type CommandTargets, registerCommands, viewActions } from "./commands/commands.ts";
+import { Comparison } from "./commands/compare.ts";
 import { DisassemblyDocuments } from "./commands/disassembly-document.ts";
 import { ConfigurationProvider } from "./configuration/provider.ts";
 import type { Host } from "./host.ts";
@@ -33,8 +35,9 @@ export function activateExtension(context: vscode.ExtensionContext, host: Host):
 	const watcher = new SessionWatcher();
 	const numberFormat = numberFormatIn(context.workspaceState);
 	const act = viewActions(() => targets);
-	const panel = (name: "page-tables" | "fragments", title: string) =>
+	const panel = (name: ViewName, title: string) =>
 		new MachinePanels({ name, title }, context.extensionUri, watcher, act);
+	const factory = new AdapterFactory(host, context.extensionUri);
 	const targets: CommandTargets = {
 		context,
 		watcher,
@@ -44,6 +47,13 @@ export function activateExtension(context: vscode.ExtensionContext, host: Host):
 		disassembly: new DisassemblyDocuments(watcher),
 		pageTables: panel("page-tables", vscode.l10n.t("Page Tables")),
 		fragments: panel("fragments", vscode.l10n.t("Fragments")),
+		timeline: panel("timeline", vscode.l10n.t("VM Events")),
+		vmcs: panel("vmcs", vscode.l10n.t("VMCS")),
+		hypercalls: panel("hypercalls", vscode.l10n.t("Hypercalls")),
+		domains: panel("domains", vscode.l10n.t("Domains")),
+		iommu: panel("iommu", vscode.l10n.t("IOMMU")),
+		comparison: panel("comparison", vscode.l10n.t("Comparison of Techniques")),
+		compare: new Comparison(factory),
 	};
 	const configurations = new ConfigurationProvider();
 	context.subscriptions.push(
@@ -53,10 +63,17 @@ export function activateExtension(context: vscode.ExtensionContext, host: Host):
 		targets.disassembly,
 		targets.pageTables,
 		targets.fragments,
+		targets.timeline,
+		targets.vmcs,
+		targets.hypercalls,
+		targets.domains,
+		targets.iommu,
+		targets.comparison,
+		targets.compare,
 		registerCommands(targets),
 		registerAssemblyHover(),
 		applyNumberFormat(watcher, numberFormat.get),
-		vscode.debug.registerDebugAdapterDescriptorFactory(debugType, new AdapterFactory(host, context.extensionUri)),
+		vscode.debug.registerDebugAdapterDescriptorFactory(debugType, factory),
 		vscode.debug.registerDebugConfigurationProvider(debugType, configurations),
 		vscode.debug.registerDebugConfigurationProvider(
 			debugType,

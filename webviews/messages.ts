@@ -1,7 +1,6 @@
 // Everything that the extension and a webview say to each other. A webview asks only for what is listed here; the
 // extension forwards those requests to the debug adapter and does the actions, and nothing else.
-import type { CompareBody } from "../debug-adapter/hypervisor-protocol.ts";
-import type { CustomRequests, MachineInfo, MachineState, Technique } from "../debug-adapter/protocol.ts";
+import type { CompareBody, CustomRequests, MachineInfo, MachineState, Technique } from "../debug-adapter/protocol.ts";
 
 /** The views: each the name of its folder here, of its bundle and of its icon. */
 export type ViewName =

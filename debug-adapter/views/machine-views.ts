@@ -12,6 +12,7 @@ import type { DevicesBody, DisassembleTextBody, MachineInfo, MemoryHash, Statist
 import { RequestError } from "../request-error.ts";
 import type { RequestHandlers } from "../session.ts";
 import type { FrameStore } from "../stack/frame-store.ts";
+import { DeviceHistory } from "./device-history.ts";
 
 const MOST_LINES = 4096;
 const formats = { natural: undefined, hexadecimal: "x", decimal: "d", binary: "b" } as const;
@@ -23,6 +24,7 @@ export function machineViewRequests(
 	program: Program,
 	steps: StepRequests,
 ): RequestHandlers {
+	const devices = new DeviceHistory();
 	return {
 		"hyperscope/machine": (): MachineInfo => {
 			const { machine } = debuggee;
@@ -50,17 +52,23 @@ export function machineViewRequests(
 
 		"hyperscope/memoryHash": (): MemoryHash => ({ sha256: debuggee.stopped.memoryHash() }),
 
-		"hyperscope/devices": (): DevicesBody => ({
-			devices: debuggee.machine.devices().map(({ name, registers }) => ({
-				name,
-				registers: registers.map((register) => ({
-					name: register.name,
-					width: register.width,
-					value: hex(register.value),
-					...(register.meaning === undefined ? {} : { meaning: register.meaning }),
+		"hyperscope/devices": (): DevicesBody => {
+			const { machine, stopCount } = debuggee;
+			const views = machine.devices();
+			const changed = devices.compare(machine, stopCount, views);
+			return {
+				devices: views.map(({ name, registers }, device) => ({
+					name,
+					registers: registers.map((register, index) => ({
+						name: register.name,
+						width: register.width,
+						value: hex(register.value),
+						...(register.meaning === undefined ? {} : { meaning: register.meaning }),
+						changed: changed(device, index),
+					})),
 				})),
-			})),
-		}),
+			};
+		},
 
 		"hyperscope/serialInput": (args) => {
 			const text = args.optionalString("text");

@@ -1,6 +1,7 @@
 // The debug adapter as VS Code sees it: an object in the extension host whose messages go to and from a worker.
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import * as vscode from "vscode";
+import type { Technique } from "../../debug-adapter/protocol.ts";
 import type { EmulatorWorker, Host } from "../host.ts";
 import type { FromWorker } from "../worker/messages.ts";
 import { readGuestFile } from "./guest-files.ts";
@@ -9,16 +10,19 @@ export class InlineAdapter implements vscode.DebugAdapter {
 	readonly #sent = new vscode.EventEmitter<vscode.DebugProtocolMessage>();
 	readonly onDidSendMessage = this.#sent.event;
 	readonly #worker: EmulatorWorker;
+	readonly #technique: string | undefined;
 	#ended = false;
 
-	constructor(worker: EmulatorWorker) {
+	/** @param technique what the launch configuration asks for: the filters offered are those that can happen under it */
+	constructor(worker: EmulatorWorker, technique?: string) {
 		this.#worker = worker;
+		this.#technique = technique;
 		worker.onMessage((message) => this.#receive(message));
 		worker.onFailure((sentence) => this.#fail(sentence));
 	}
 
 	handleMessage(message: vscode.DebugProtocolMessage): void {
-		if (!this.#ended) this.#worker.post({ kind: "protocol", message });
+		if (!this.#ended) this.#worker.post({ kind: "protocol", message: withTechnique(message, this.#technique) });
 	}
 
 	dispose(): void {
@@ -53,6 +57,16 @@ export class InlineAdapter implements vscode.DebugAdapter {
 	}
 }
 
+const techniques: readonly string[] = ["none", "trap", "bt", "pv", "hvm"] satisfies Technique[];
+
+/** `initialize` says which technique is going to be launched; every other message passes as it is. */
+function withTechnique(message: vscode.DebugProtocolMessage, technique: string | undefined): unknown {
+	const request = message as DebugProtocol.Request;
+	if (request.type !== "request" || request.command !== "initialize") return message;
+	if (technique === undefined || !techniques.includes(technique)) return message;
+	return { ...request, arguments: { ...request.arguments, vmm: technique } };
+}
+
 /** Makes one worker for each debug session. */
 export class AdapterFactory implements vscode.DebugAdapterDescriptorFactory {
 	readonly #host: Host;
@@ -63,9 +77,15 @@ export class AdapterFactory implements vscode.DebugAdapterDescriptorFactory {
 		this.#extensionUri = extensionUri;
 	}
 
-	async createDebugAdapterDescriptor(): Promise<vscode.DebugAdapterDescriptor> {
+	async createDebugAdapterDescriptor(session: vscode.DebugSession): Promise<vscode.DebugAdapterDescriptor> {
+		const technique: unknown = session.configuration.vmm ?? "bt";
 		return new vscode.DebugAdapterInlineImplementation(
-			new InlineAdapter(await this.#host.startWorker(this.#extensionUri)),
+			await this.createAdapter(typeof technique === "string" ? technique : undefined),
 		);
+	}
+
+	/** An adapter of its own, with its worker; the caller disposes of it. */
+	async createAdapter(technique?: string): Promise<InlineAdapter> {
+		return new InlineAdapter(await this.#host.startWorker(this.#extensionUri), technique);
 	}
 }

@@ -10,6 +10,7 @@ import { type NumberFormat, numberFormats } from "../views/number-format.ts";
 import type { SerialConsoles } from "../views/serial-console.ts";
 import type { RegisterNode, Trees } from "../views/trees.ts";
 import type { MachinePanels } from "../views/webview-panel.ts";
+import type { Comparison } from "./compare.ts";
 import type { DisassemblyDocuments } from "./disassembly-document.ts";
 import { openSample, openSampleSource } from "./samples.ts";
 
@@ -22,6 +23,13 @@ export interface CommandTargets {
 	readonly disassembly: DisassemblyDocuments;
 	readonly pageTables: MachinePanels;
 	readonly fragments: MachinePanels;
+	readonly timeline: MachinePanels;
+	readonly vmcs: MachinePanels;
+	readonly hypercalls: MachinePanels;
+	readonly domains: MachinePanels;
+	readonly iommu: MachinePanels;
+	readonly comparison: MachinePanels;
+	readonly compare: Comparison;
 	readonly numberFormat: { get(): NumberFormat; set(format: NumberFormat): Promise<void> };
 }
 
@@ -84,10 +92,28 @@ async function openSource(path: string, line: number): Promise<void> {
 	}
 }
 
+/** The source line of an instruction, or the disassembly where symbols know none. */
+async function showInstruction(
+	watcher: SessionWatcher,
+	disassembly: DisassemblyDocuments,
+	address: string,
+): Promise<void> {
+	const stopped = watcher.stopped;
+	try {
+		const values = { threadId: stopped?.threadId ?? 1, address, count: 1 };
+		const body = await stopped?.session.request("hyperscope/disassembleText", values);
+		const source = body?.lines[0]?.source;
+		if (source) return await openSource(source.path, source.line);
+	} catch {
+		// The document says why the code cannot be read.
+	}
+	await disassembly.show(address);
+}
+
 /** Does what a webview asks. */
 export function viewActions(targets: () => CommandTargets): (action: ViewAction) => void {
 	return (action) => {
-		const { pageTables, fragments, disassembly, context } = targets();
+		const { pageTables, fragments, disassembly, context, watcher } = targets();
 		switch (action.action) {
 			case "toggleBreakpoint":
 				return toggleBreakpoint(action.address);
@@ -97,6 +123,10 @@ export function viewActions(targets: () => CommandTargets): (action: ViewAction)
 				return fragments.show(action.address);
 			case "disassemble":
 				return void disassembly.show(action.address);
+			case "showInstruction":
+				return void showInstruction(watcher, disassembly, action.address);
+			case "compare":
+				return void compareTechniques(targets(), undefined);
 			case "openSource":
 				return void openSource(action.path, action.line);
 			case "startDebugging":
@@ -109,16 +139,10 @@ export function viewActions(targets: () => CommandTargets): (action: ViewAction)
 	};
 }
 
-async function debugImage(uri: vscode.Uri | undefined): Promise<void> {
-	const chosen =
-		uri ??
-		(
-			await vscode.window.showOpenDialog({
-				title: vscode.l10n.t("Debug a Kernel Image"),
-				openLabel: vscode.l10n.t("Debug"),
-			})
-		)?.[0];
-	if (!chosen) return;
+/** The image of a file, which is asked for when none is given; a sentence is shown when it is none. */
+async function chooseImage(uri: vscode.Uri | undefined, title: string, openLabel: string) {
+	const chosen = uri ?? (await vscode.window.showOpenDialog({ title, openLabel }))?.[0];
+	if (!chosen) return undefined;
 	const image = await imageAt(chosen);
 	if (!image) {
 		void vscode.window.showErrorMessage(
@@ -127,8 +151,23 @@ async function debugImage(uri: vscode.Uri | undefined): Promise<void> {
 				chosen.path.split("/").at(-1)!,
 			),
 		);
-		return;
+		return undefined;
 	}
+	return { chosen, image };
+}
+
+/** Runs an image under every technique and shows what each cost. */
+async function compareTechniques(targets: CommandTargets, uri: vscode.Uri | undefined): Promise<void> {
+	const found = await chooseImage(uri, vscode.l10n.t("Compare Techniques"), vscode.l10n.t("Compare"));
+	if (!found) return;
+	targets.comparison.show();
+	await targets.compare.run(found.image.uri, (message) => targets.comparison.tell(message));
+}
+
+async function debugImage(uri: vscode.Uri | undefined): Promise<void> {
+	const found = await chooseImage(uri, vscode.l10n.t("Debug a Kernel Image"), vscode.l10n.t("Debug"));
+	if (!found) return;
+	const { chosen, image } = found;
 	const folder = vscode.workspace.getWorkspaceFolder(chosen);
 	await vscode.debug.startDebugging(folder, configurationFor(image, image.bits === 32 ? "bt" : "none"));
 }
@@ -216,6 +255,12 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
 		openSampleSource: () => openSampleSource(),
 		showPageTables: () => pageTables.show(),
 		showFragments: () => fragments.show(),
+		showTimeline: () => targets.timeline.show(),
+		showVmcs: () => targets.vmcs.show(),
+		showHypercalls: () => targets.hypercalls.show(),
+		showDomains: () => targets.domains.show(),
+		showIommu: () => targets.iommu.show(),
+		compareTechniques: (uri?: vscode.Uri) => compareTechniques(targets, uri instanceof vscode.Uri ? uri : undefined),
 		walkAddress: async (from?: unknown) => {
 			const address = await askAddress(from, vscode.l10n.t("Walk Address Through the Page Tables"));
 			if (address) pageTables.show(address);

@@ -176,11 +176,17 @@ export class SessionWatcher implements vscode.DebugAdapterTrackerFactory, vscode
 		this.#revision++;
 		const phase = this.current?.phase ?? "none";
 		const cache = this.current?.machine?.hasTranslationCache ?? false;
-		const announced = `${phase} ${cache}`;
+		const technique = this.current?.machine?.technique ?? "";
+		const shows = Object.entries(this.current?.machine?.shows ?? {})
+			.flatMap(([name, has]) => (has ? [name] : []))
+			.join(" ");
+		const announced = `${phase} ${cache} ${technique} ${shows}`;
 		if (announced !== this.#announced) {
 			this.#announced = announced;
 			void vscode.commands.executeCommand("setContext", "hyperscope.phase", phase);
 			void vscode.commands.executeCommand("setContext", "hyperscope.hasTranslationCache", cache);
+			void vscode.commands.executeCommand("setContext", "hyperscope.technique", technique);
+			void vscode.commands.executeCommand("setContext", "hyperscope.shows", shows);
 		}
 		this.#changed.fire();
 	}

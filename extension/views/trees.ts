@@ -53,8 +53,9 @@ export function deviceNodes(body: DevicesBody): TreeNode[] {
 			const value = formatValue(BigInt(register.value), register.width, "hexadecimal");
 			return {
 				id: `${index}/${device.name}/${register.name}`,
-				label: register.name,
+				label: register.changed ? { label: register.name, highlights: [[0, register.name.length]] } : register.name,
 				description: register.meaning ? `${value}  ${register.meaning}` : value,
+				spoken: `${register.name} ${value} ${register.meaning ?? ""}${register.changed ? `, ${vscode.l10n.t("changed")}` : ""}`,
 			};
 		}),
 	}));

@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 import type { CustomRequests } from "../../debug-adapter/protocol.ts";
 import {
+	type ComparisonMessage,
 	type FromWebview,
 	type ToWebview,
 	type ViewAction,
@@ -28,6 +29,8 @@ export class MachinePanels implements vscode.Disposable, vscode.WebviewPanelSeri
 	#ready = false;
 	/** Waits until the page says that it is ready. */
 	#toShow: string | undefined;
+	/** What a comparison has told last: said again to a page that is loaded again. */
+	#comparison: ComparisonMessage | undefined;
 
 	constructor(kind: PanelKind, extensionUri: vscode.Uri, watcher: SessionWatcher, act: (action: ViewAction) => void) {
 		this.#kind = kind;
@@ -56,6 +59,12 @@ export class MachinePanels implements vscode.Disposable, vscode.WebviewPanelSeri
 			{ enableScripts: true },
 		);
 		this.#adopt(panel);
+	}
+
+	/** For the view of a comparison. */
+	tell(message: ComparisonMessage): void {
+		this.#comparison = message;
+		this.#post(message);
 	}
 
 	async deserializeWebviewPanel(panel: vscode.WebviewPanel): Promise<void> {
@@ -116,6 +125,7 @@ export class MachinePanels implements vscode.Disposable, vscode.WebviewPanelSeri
 				this.#ready = true;
 				this.#sendState();
 				this.#sendAddress();
+				if (this.#comparison) this.#post(this.#comparison);
 				break;
 			case "action":
 				this.#act(message);

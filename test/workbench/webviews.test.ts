@@ -1,18 +1,15 @@
 // The webviews alone in a browser, against an extension that answers from prepared data: what they show, that guest text
 // stays text, that everything works by keyboard.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import type { FragmentBody, FragmentSummary, MappingInfo } from "../../debug-adapter/protocol.ts";
-import { webviewPage } from "../../extension/views/webview-page.ts";
-import type { FromWebview, ToWebview, ViewState } from "../../webviews/messages.ts";
+import type { ViewName, ViewState } from "../../webviews/messages.ts";
 import { findChromium, launchChromium } from "./chromium.ts";
+import { artifacts, closeView, openView } from "./view-page.ts";
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-const artifacts = join(root, ".cache", "artifacts");
 const chromium = findChromium();
 
 /** What a hostile guest might name a function. */
@@ -141,61 +138,7 @@ describe("webviews", { skip: "missing" in chromium ? chromium.missing : false },
 	});
 	after(() => browser?.close());
 
-	/** Opens a view under its own content security policy; `actions` collects what it asks the editor to do. */
-	async function open(name: "page-tables" | "fragments", state: ViewState) {
-		const page = await browser.newPage({ viewport: { width: 1100, height: 800 } });
-		const actions: FromWebview[] = [];
-		const errors: string[] = [];
-		page.on("pageerror", (error) => errors.push(error.message));
-		page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-		const origin = "http://view.test";
-		const send = (message: ToWebview) => page.evaluate((data) => window.postMessage(data, "*"), message);
-		await page.route(`${origin}/**`, (route) => {
-			const path = new URL(route.request().url()).pathname;
-			const html = webviewPage({
-				title: name,
-				script: `/${name}.js`,
-				style: `/${name}.css`,
-				source: origin,
-				language: "en",
-			});
-			if (path === "/") return route.fulfill({ contentType: "text/html", body: html });
-			if (path === "/favicon.ico") return route.fulfill({ body: "" });
-			const type = path.endsWith(".css") ? "text/css" : "text/javascript";
-			return route.fulfill({ contentType: type, body: readFileSync(join(root, "dist/webviews", path)) });
-		});
-		await page.exposeFunction("toExtension", async (message: FromWebview) => {
-			if (message.kind === "ready") await send({ kind: "state", state });
-			else if (message.kind === "action") actions.push(message);
-			else {
-				const { id, command } = message;
-				try {
-					await send({ kind: "answer", id, body: answer(command, (message.arguments ?? {}) as Record<string, never>) });
-				} catch (error) {
-					await send({ kind: "refused", id, sentence: (error as Error).message });
-				}
-			}
-		});
-		// As text: the test runner's compiler would put names into functions that the page does not know.
-		await page.addInitScript(`{
-			let saved;
-			globalThis.acquireVsCodeApi = () => ({
-				postMessage: (message) => globalThis.toExtension(message),
-				getState: () => saved,
-				setState: (state) => { saved = state; },
-			});
-		}`);
-		await page.goto(`${origin}/`);
-		return { page, actions, errors, send };
-	}
-
-	/** Nothing of what the guest named became markup, and the page met no error. */
-	async function finish(page: Page, errors: string[]): Promise<void> {
-		assert.equal(await page.evaluate("globalThis.broken"), undefined);
-		assert.equal(await page.locator("img").count(), 0);
-		assert.deepEqual(errors, []);
-		await page.close();
-	}
+	const open = (name: ViewName, state: ViewState) => openView(browser, name, state, answer);
 
 	test("page tables: both walks, the failing level, a long list that is drawn in part", async () => {
 		const { page, errors } = await open("page-tables", stopped);
@@ -213,7 +156,7 @@ describe("webviews", { skip: "missing" in chromium ? chromium.missing : false },
 			(start) => document.querySelector(".walked")?.textContent?.includes(start),
 			mappings.at(-1)!.start,
 		);
-		await finish(page, errors);
+		await closeView(page, errors);
 	});
 
 	test("page tables: what changed since the stop before", async () => {
@@ -229,7 +172,7 @@ describe("webviews", { skip: "missing" in chromium ? chromium.missing : false },
 		} finally {
 			mappings[5] = original;
 		}
-		await finish(page, errors);
+		await closeView(page, errors);
 	});
 
 	test("page tables: a search that is no range says so", async () => {
@@ -238,7 +181,7 @@ describe("webviews", { skip: "missing" in chromium ? chromium.missing : false },
 		await page.getByLabel("Search mappings").fill("main..0x5");
 		await page.getByLabel("Search mappings").press("Enter");
 		await page.getByText("is no range").waitFor();
-		await finish(page, errors);
+		await closeView(page, errors);
 	});
 
 	test("fragments: guest code beside its translation, the current line, links, breakpoints", async () => {
@@ -260,7 +203,7 @@ describe("webviews", { skip: "missing" in chromium ? chromium.missing : false },
 		await page.locator(".list-row.selected", { hasText: "f1" }).waitFor();
 		await send({ kind: "show", address: "nowhere" });
 		await page.getByText("There is no fragment at nowhere.").waitFor();
-		await finish(page, errors);
+		await closeView(page, errors);
 	});
 
 	test("each view says what to do when there is nothing to show", async () => {
@@ -270,10 +213,10 @@ describe("webviews", { skip: "missing" in chromium ? chromium.missing : false },
 			assert.deepEqual(actions, [{ kind: "action", action: "pause" }]);
 			await send({ kind: "state", state: { ...stopped, phase: "ended", thread: undefined } });
 			await page.getByText("The machine has ended.").waitFor();
-			await finish(page, errors);
+			await closeView(page, errors);
 		}
 		const { page, errors } = await open("fragments", { ...stopped, technique: "none", hasTranslationCache: false });
 		await page.getByText('Set "vmm": "bt" in launch.json').waitFor();
-		await finish(page, errors);
+		await closeView(page, errors);
 	});
 });

@@ -1,5 +1,5 @@
 // The same guest under every technique, side by side, per operation.
-import type { CompareBody, ComparedCounts, ComparedTechnique } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { CompareBody, ComparedCounts, ComparedTechnique } from "../../debug-adapter/protocol.ts";
 import { element } from "../shared/element.ts";
 
 type Measure = keyof ComparedCounts;

@@ -1,5 +1,5 @@
 // The comparison of techniques: what `hyperscope compare` prints, as tables.
-import type { CompareBody } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { CompareBody } from "../../debug-adapter/protocol.ts";
 import { button, element, fill, select } from "../shared/element.ts";
 import { message } from "../shared/empty-state.ts";
 import { HostConnection } from "../shared/host.ts";

@@ -1,5 +1,5 @@
 // One domain: memory, page types, event channels, grants.
-import type { DomainInfo } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { DomainInfo } from "../../debug-adapter/protocol.ts";
 import { element, link } from "../shared/element.ts";
 import { fieldList } from "../shared/event-text.ts";
 

@@ -1,5 +1,5 @@
 // The domains view: what the VMM keeps of each paravirtualized guest.
-import type { DomainInfo } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { DomainInfo } from "../../debug-adapter/protocol.ts";
 import { element, fill } from "../shared/element.ts";
 import { HostConnection } from "../shared/host.ts";
 import { errorText, runView } from "../shared/machine-view.ts";

@@ -1,5 +1,5 @@
 // The pages of a domain, read in pieces.
-import type { DomainPagesBody } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { DomainPagesBody } from "../../debug-adapter/protocol.ts";
 import { element, fill, select } from "../shared/element.ts";
 import type { HostConnection } from "../shared/host.ts";
 import { errorText } from "../shared/machine-view.ts";
@@ -80,7 +80,8 @@ export class PageList {
 			this.#next = body.next;
 			this.#list.setRows(this.#pages);
 			const count = `${this.#pages.length}${body.next === undefined ? "" : "+"}`;
-			this.#status.textContent = this.#pages.length === 0 ? "No page fits." : `${count} pages`;
+			this.#status.textContent =
+				this.#pages.length === 0 ? "No page fits." : `${count} ${count === "1" ? "page" : "pages"}`;
 		} catch (error) {
 			if (reading !== this.#reading) return;
 			this.#list.setRows([]);

@@ -1,5 +1,5 @@
 // The hypercall log: what a paravirtualized guest asked of the VMM, arguments decoded.
-import type { EventField, EventInfo } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { EventField, EventInfo } from "../../debug-adapter/protocol.ts";
 import { button, element, fill, select } from "../shared/element.ts";
 import { EventList } from "../shared/event-list.ts";
 import { fieldList, fieldsText, placeText } from "../shared/event-text.ts";

@@ -1,5 +1,5 @@
 // The IOMMU view: from a device to its domain, its tables and an address; the last faults.
-import type { IommuInfo } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { IommuInfo } from "../../debug-adapter/protocol.ts";
 import { walkColumn } from "../page-tables/walk-view.ts";
 import { button, element, fill, input, select, toggle } from "../shared/element.ts";
 import { HostConnection } from "../shared/host.ts";

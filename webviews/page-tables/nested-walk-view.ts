@@ -1,6 +1,6 @@
 // The two-dimensional walk (SDM Vol. 3C §28.3.2): a row for each level of the guest's tables, in it the references to EPT
 // entries that find that table, then the guest's entry; every memory reference numbered in order.
-import type { NestedReferenceInfo, NestedWalkBody } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { NestedReferenceInfo, NestedWalkBody } from "../../debug-adapter/protocol.ts";
 import { element } from "../shared/element.ts";
 
 type NestedWalk = NonNullable<NestedWalkBody["walk"]>;

@@ -1,5 +1,5 @@
 // A list of VM events, newest first, read in pieces as it is scrolled.
-import type { EventInfo, EventKind, EventsBody } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { EventInfo, EventKind, EventsBody } from "../../debug-adapter/protocol.ts";
 import type { HostConnection } from "./host.ts";
 import { errorText } from "./machine-view.ts";
 import { VirtualList, type VirtualListOptions } from "./virtual-list.ts";

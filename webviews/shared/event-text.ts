@@ -1,5 +1,5 @@
 // VM events in words.
-import type { EventField, EventInfo, EventKind } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { EventField, EventInfo, EventKind } from "../../debug-adapter/protocol.ts";
 import { element } from "./element.ts";
 
 const titles: Readonly<Record<EventKind, string>> = {

@@ -1,5 +1,5 @@
 // Events counted by kind and reason: choosing a row filters the timeline.
-import type { EventCountsBody, EventKind } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { EventCountsBody, EventKind } from "../../debug-adapter/protocol.ts";
 import type { EventChoice } from "../shared/event-list.ts";
 import { kindTitle } from "../shared/event-text.ts";
 import { VirtualList } from "../shared/virtual-list.ts";

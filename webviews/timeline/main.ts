@@ -1,5 +1,5 @@
 // The VM-event timeline: what took the machine out of the guest's own code, counted by reason.
-import type { EventInfo } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { EventInfo } from "../../debug-adapter/protocol.ts";
 import { button, element, fill } from "../shared/element.ts";
 import { type EventChoice, EventList } from "../shared/event-list.ts";
 import { fieldList, fieldsText, kindTitle, placeText } from "../shared/event-text.ts";

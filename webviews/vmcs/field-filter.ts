@@ -1,5 +1,5 @@
 // Which fields of a VMCS are shown.
-import type { VmcsBody, VmcsFieldInfo } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { VmcsBody, VmcsFieldInfo } from "../../debug-adapter/protocol.ts";
 
 type Groups = NonNullable<VmcsBody["vmcs"]>["groups"];
 

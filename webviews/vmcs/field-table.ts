@@ -1,5 +1,5 @@
 // The fields of a VMCS by group: value, what it means, every bit by its name, those that changed marked.
-import type { VmcsBody, VmcsFieldInfo } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { VmcsBody, VmcsFieldInfo } from "../../debug-adapter/protocol.ts";
 import { element } from "../shared/element.ts";
 import { fieldValue, setBits } from "./field-filter.ts";
 
@@ -73,11 +73,15 @@ export function groupTable(group: Group, open: boolean, onToggle: (open: boolean
 			"summary",
 			{},
 			element("strong", {}, group.name),
-			element("span", { class: "dim" }, ` ${group.fields.length} fields${changed ? `, ${changed} changed` : ""}`),
+			element(
+				"span",
+				{ class: "dim" },
+				` ${group.fields.length === 1 ? "1 field" : `${group.fields.length} fields`}${changed ? `, ${changed} changed` : ""}`,
+			),
 		),
 		element(
 			"table",
-			{ class: "table" },
+			{ class: "table field-table" },
 			element(
 				"thead",
 				{},

@@ -1,5 +1,5 @@
 // The VMCS view: the current VMCS of whichever hypervisor is loaded, by field group.
-import type { VmcsBody } from "../../debug-adapter/hypervisor-protocol.ts";
+import type { VmcsBody } from "../../debug-adapter/protocol.ts";
 import { element, fill, input, select, toggle } from "../shared/element.ts";
 import { message } from "../shared/empty-state.ts";
 import { fieldsText } from "../shared/event-text.ts";
