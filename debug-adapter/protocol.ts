@@ -63,6 +63,8 @@ export interface LaunchArguments {
 	readonly firmware?: string;
 	readonly disks?: readonly string[];
 	readonly cdrom?: string;
+	/** Devices beyond the bare PC's, as docs/devices.md names them: "dma-engine". */
+	readonly devices?: readonly string[];
 	readonly engine?: "interpreter" | "compiled";
 	/** Stop before the guest's first instruction. Default false. */
 	readonly stopOnEntry?: boolean;

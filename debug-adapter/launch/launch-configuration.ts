@@ -1,3 +1,4 @@
+import { OPTIONAL_DEVICES } from "../../emulator/machine/optional-devices.ts";
 import type { MachineConfiguration, NamedFile } from "../../emulator/machine/virtual-machine.ts";
 import type { HostServices } from "../host-services.ts";
 import { fileName } from "../program/source-paths.ts";
@@ -56,6 +57,12 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 		throw new RequestError(
 			'launch: "disks" and "cdrom" are not supported: start the guest from "program" with an "initrd".',
 		);
+	const devices = args.strings("devices").map((name) => {
+		const known = OPTIONAL_DEVICES.find((one) => one === name);
+		if (!known)
+			throw new RequestError(`launch: there is no device "${name}": the devices are ${OPTIONAL_DEVICES.join(", ")}.`);
+		return known;
+	});
 	if (program === undefined && firmware === undefined)
 		throw new RequestError('launch: name the image to start in "program", or a "firmware".');
 	const memory = args.has("memory")
@@ -72,6 +79,7 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 			...(io === undefined ? {} : { io }),
 			...(engine === undefined ? {} : { engine }),
 			...(append === undefined ? {} : { append }),
+			...(devices.length === 0 ? {} : { devices }),
 		},
 		symbolFiles: args
 			.stringsOrObjects("symbolFiles")

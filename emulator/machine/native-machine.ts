@@ -11,6 +11,7 @@ import {
 } from "../cpu/page-walk-view.ts";
 import { Vector } from "../engine/fault.ts";
 import { RAM_BASE, Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
+import { DmaWatchpoints } from "./dma-watchpoints.ts";
 import { enterBootState } from "./enter-boot-state.ts";
 import { describeException, exceptionMnemonic } from "./exception-names.ts";
 import { FirmwareRom } from "./firmware-rom.ts";
@@ -158,6 +159,7 @@ export class NativeMachine implements VirtualMachine {
 	private readonly processor: NativeProcessor;
 	private readonly input: SerialInput;
 	private readonly watchpoints: WatchpointSet;
+	private readonly dmaWatchpoints: DmaWatchpoints;
 	private readonly serialListeners: ((bytes: Uint8Array) => void)[] = [];
 	private readonly consoleListeners: ((byte: number) => void)[] = [];
 	private breakpoints: readonly ExecutionBreakpoint[] = [];
@@ -189,6 +191,12 @@ export class NativeMachine implements VirtualMachine {
 		});
 		this.processor = new NativeProcessor(this.host);
 		this.input = new SerialInput(this.host.clock, this.host.devices.com1);
+		this.dmaWatchpoints = new DmaWatchpoints({
+			physical: ({ space, value }) => (space === "lin" ? this.processor.translate(value, "hpa") : value),
+			instruction: () => this.processor.linearInstructionPointer(),
+			hit: (stop) => this.stopAt(stop),
+		});
+		this.dmaWatchpoints.attach(this.host.devices.optional?.path);
 		this.watchpoints = new WatchpointSet((watchpoint, access) => this.watchHit(watchpoint, access));
 		this.host.processor.delivery.onEvent = (vector, errorCode, source) => this.seeEvent(vector, errorCode, source);
 		this.host.processor.core.state.onModeChange = (mode, previous) => this.seeMode(mode, previous);
@@ -318,14 +326,20 @@ export class NativeMachine implements VirtualMachine {
 	}
 
 	setWatchpoints(watchpoints: readonly Watchpoint[]): void {
-		const ofProcessor = watchpoints.filter(({ by }) => by !== "dma");
+		const ofProcessor = watchpoints.filter(({ by, address }) => by !== "dma" && address.space !== "iova");
+		this.dmaWatchpoints.set(watchpoints);
 		this.watchpoints.set(ofProcessor);
 		this.host.processor.setWatches(ofProcessor.length > 0 ? [this.watchpoints] : []);
 	}
 
-	private watchHit(watchpoint: Watchpoint, access: WatchedAccess): void {
+	private stopAt(stop: Stop): void {
 		if (this.pending) return;
-		this.pending = {
+		this.pending = stop;
+		this.host.stop({ kind: "requested" });
+	}
+
+	private watchHit(watchpoint: Watchpoint, access: WatchedAccess): void {
+		this.stopAt({
 			reason: "watchpoint",
 			processor: 1,
 			id: watchpoint.id,
@@ -338,8 +352,7 @@ export class NativeMachine implements VirtualMachine {
 			...(access.oldValue === undefined ? {} : { oldValue: access.oldValue }),
 			...(access.newValue === undefined ? {} : { newValue: access.newValue }),
 			instruction: this.processor.linearInstructionPointer(),
-		};
-		this.host.stop({ kind: "requested" });
+		});
 	}
 
 	setEventFilters(filters: readonly EventFilter[]): void {

@@ -3,6 +3,7 @@
 import { PageKind } from "../engine/physical-memory.ts";
 import { RAM_BASE, Segment } from "../isa/state.ts";
 import { dmaMemory } from "../machine/dma-memory.ts";
+import { DmaWatchpoints } from "../machine/dma-watchpoints.ts";
 import { describeException } from "../machine/exception-names.ts";
 import { sha256 } from "../machine/hash.ts";
 import { HostMachine, type HostStop } from "../machine/host-machine.ts";
@@ -62,6 +63,17 @@ export class BinaryTranslationMachine implements VirtualMachine {
 	private readonly consoleListeners: ((byte: number) => void)[] = [];
 	private readonly breakpoints = new BreakpointMap();
 	private readonly watchpoints = new GuestWatchpoints((stop) => this.watchHit(stop));
+	/** The path's memory is the guest's. */
+	private readonly dmaWatchpoints = new DmaWatchpoints({
+		physical: ({ space, value }) => {
+			if (space === "lin") return this.vcpu.translate(value, "gpa");
+			if (space === "gpa") return value;
+			const page = this.monitor.physical.pmap.indexOf(Number(value >> 12n));
+			return page < 0 ? undefined : BigInt(page) * 4096n + (value & 0xfffn);
+		},
+		instruction: () => this.vcpu.linearInstructionPointer(),
+		hit: (stop) => this.watchHit(stop),
+	});
 	private watched: readonly Watchpoint[] = [];
 	private filters: readonly EventFilter[] = [];
 	private pending: Stop | undefined;
@@ -149,6 +161,7 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		this.enterBootState(boot);
 		this.breakpoints.attach(host.engine.code, monitor.cache);
 		this.watchpoints.attach(monitor);
+		this.dmaWatchpoints.attach(devices.optional?.path);
 		this.setWatchpoints(this.watched);
 	}
 
@@ -320,7 +333,8 @@ export class BinaryTranslationMachine implements VirtualMachine {
 
 	setWatchpoints(watchpoints: readonly Watchpoint[]): void {
 		this.watched = watchpoints;
-		const ofProcessor = watchpoints.filter(({ by }) => by !== "dma");
+		const ofProcessor = watchpoints.filter(({ by, address }) => by !== "dma" && address.space !== "iova");
+		this.dmaWatchpoints.set(watchpoints);
 		this.watchpoints.set(ofProcessor, this.vcpu);
 	}
 

@@ -50,6 +50,7 @@ test("golden refusals: launch", async () => {
 		{ stopOnEntry: "yes" },
 		{ serial: "paper" },
 		{ engine: "steam" },
+		{ devices: ["toaster"] },
 	])
 		assert.equal((await client.request("launch", { ...launch, ...change })).success, false);
 	client.note("After all that a good launch succeeds, once");
