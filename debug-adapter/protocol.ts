@@ -61,6 +61,7 @@ export interface LaunchArguments {
 	/** Kernel command line. */
 	readonly append?: string;
 	readonly firmware?: string;
+	/** Raw images, in the order of the drives. What the guest writes is kept until the session ends; the files stay as they are. */
 	readonly disks?: readonly string[];
 	readonly cdrom?: string;
 	/** Devices beyond the bare PC's, as docs/devices.md names them: "dma-engine". */

@@ -20,7 +20,8 @@ export interface LaunchConfiguration {
 	readonly program: string | undefined;
 	readonly initrd: string | undefined;
 	readonly firmware: string | undefined;
-	readonly machine: Omit<MachineConfiguration, "image" | "initrd" | "firmware">;
+	readonly disks: readonly string[];
+	readonly machine: Omit<MachineConfiguration, "image" | "initrd" | "firmware" | "disks">;
 	readonly symbolFiles: readonly SymbolFileRequest[];
 	readonly sourceMap: readonly (readonly [string, string])[];
 	readonly stopOnEntry: boolean;
@@ -53,16 +54,14 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 	const append = args.optionalString("append");
 	if (mmu === "ept" && vmm !== "hvm")
 		throw new RequestError(`launch: "mmu": "ept" needs "vmm": "hvm"; it is "${vmm}".`);
-	if (args.strings("disks").length > 0 || args.has("cdrom"))
-		throw new RequestError(
-			'launch: "disks" and "cdrom" are not supported: start the guest from "program" with an "initrd".',
-		);
-	const devices = args.strings("devices").map((name) => {
-		const known = OPTIONAL_DEVICES.find((one) => one === name);
-		if (!known)
-			throw new RequestError(`launch: there is no device "${name}": the devices are ${OPTIONAL_DEVICES.join(", ")}.`);
+	const devices = args.strings("devices").map((device) => {
+		const known = OPTIONAL_DEVICES.find((name) => name === device);
+		if (known === undefined)
+			throw new RequestError(`launch: there is no device "${device}"; "devices" takes ${OPTIONAL_DEVICES.join(", ")}.`);
 		return known;
 	});
+	if (args.has("cdrom"))
+		throw new RequestError('launch: "cdrom" is not supported: give the guest its files on a disk or in an "initrd".');
 	if (program === undefined && firmware === undefined)
 		throw new RequestError('launch: name the image to start in "program", or a "firmware".');
 	const memory = args.has("memory")
@@ -72,6 +71,7 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 		program,
 		firmware,
 		initrd: args.optionalString("initrd") || undefined,
+		disks: args.strings("disks"),
 		machine: {
 			vmm,
 			memory,

@@ -58,6 +58,8 @@ export class LaunchRequests {
 		const image = await read("Image", configuration.program);
 		const initrd = await read("Initial RAM disk", configuration.initrd);
 		const firmware = await read("Firmware", configuration.firmware);
+		const disks: NamedFile[] = [];
+		for (const path of configuration.disks) disks.push(await readNamedFile("Disk", path, debuggee.host));
 		const symbolBytes: NamedFile[] = [];
 		for (const file of configuration.symbolFiles)
 			symbolBytes.push(await readNamedFile("Symbol file", file.path, debuggee.host));
@@ -66,6 +68,7 @@ export class LaunchRequests {
 			...(image ? { image } : {}),
 			...(initrd ? { initrd } : {}),
 			...(firmware ? { firmware } : {}),
+			...(disks.length > 0 ? { disks } : {}),
 		});
 		const symbols = configuration.symbolFiles.map((file, index) => ({ file, bytes: symbolBytes[index]!.bytes }));
 		this.openSymbols(configuration, image, symbols);

@@ -9,6 +9,7 @@ import {
 	physicalTables,
 	translateInspected,
 } from "../cpu/page-walk-view.ts";
+import type { DiskImage } from "../devices/ata/disk-image.ts";
 import { Vector } from "../engine/fault.ts";
 import { RAM_BASE, Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { DmaWatchpoints } from "./dma-watchpoints.ts";
@@ -19,7 +20,7 @@ import { sha256 } from "./hash.ts";
 import { HostMachine, type HostStop } from "./host-machine.ts";
 import type { LoadTarget } from "./loaders/boot-state.ts";
 import { loadImage } from "./loaders/load-image.ts";
-import { optionalDevices } from "./optional-configuration.ts";
+import { openDisks, optionalDevices } from "./optional-configuration.ts";
 import { RegisterFile } from "./register-file.ts";
 import { SerialInput } from "./serial-input.ts";
 import {
@@ -155,6 +156,7 @@ class NativeProcessor implements Processor {
 export class NativeMachine implements VirtualMachine {
 	readonly technique = "none";
 	readonly host: HostMachine;
+	readonly disks: readonly DiskImage[];
 	readonly events = new VmEventLog(() => this.host.engine.retired);
 	private readonly processor: NativeProcessor;
 	private readonly input: SerialInput;
@@ -175,10 +177,15 @@ export class NativeMachine implements VirtualMachine {
 			throw new MachineError(
 				`Either ${image.name} or the firmware ${firmware.name} starts the machine: leave one of the two out.`,
 			);
+		this.disks = openDisks(configuration.disks ?? []);
+		if (!firmware && !image && this.disks.length > 0)
+			throw new MachineError(
+				`To start from the disk ${this.disks[0]!.name} the machine needs firmware that reads its boot sector: name one (SeaBIOS, for example), or a kernel image.`,
+			);
 		this.host = new HostMachine({
 			memoryBytes: memory,
 			...(firmware ? { firmware: new FirmwareRom(firmware.name, firmware.bytes) } : {}),
-			optional: optionalDevices(configuration),
+			optional: optionalDevices(configuration, this.disks),
 			onSerial: (byte) => {
 				for (const listener of this.serialListeners) listener(new Uint8Array([byte]));
 			},
@@ -207,6 +214,7 @@ export class NativeMachine implements VirtualMachine {
 		const { host } = this;
 		host.powerOn();
 		this.events.clear();
+		for (const disk of this.disks) disk.discardWrites();
 		host.physical.u8.fill(0, RAM_BASE, RAM_BASE + host.physical.ramBytes);
 		this.ended = undefined;
 		this.boot();

@@ -152,7 +152,8 @@ export class PcDevices {
 		);
 		const isaBridge = new Piix3IsaBridge(pci, irq);
 		this.optional =
-			surroundings.optional && new OptionalDevices(surroundings.optional, { clock, pci, isaBridge, apicBus });
+			surroundings.optional &&
+			new OptionalDevices(surroundings.optional, { clock, ports: this.ports, irq, pci, isaBridge, apicBus });
 		const power = new AcpiPower(clock, irq(9), () => surroundings.powerOff());
 		const dma = new Dma8237();
 		const postCode = new PostCode();

@@ -315,6 +315,18 @@ export interface VirtualMachine {
 	/** The remapping units of the machine. */
 	readonly iommus?: readonly IommuView[];
 	devices(): DeviceView[];
+	/** The hard disks, in the order of the configuration. */
+	readonly disks?: readonly DiskView[];
+}
+
+/** A hard disk as its guest left it. */
+export interface DiskView {
+	/** As the configuration named it. */
+	readonly name: string;
+	/** Sectors that the guest has written since power-on; 0: the disk is as its file. */
+	readonly writtenSectors: number;
+	/** The whole disk as a raw image. Not to be changed. */
+	contents(): Uint8Array;
 }
 
 export interface NamedFile {
@@ -335,6 +347,8 @@ export interface MachineConfiguration {
 	readonly append?: string;
 	readonly firmware?: NamedFile;
 	readonly engine?: "interpreter" | "compiled";
+	/** Raw images of hard disks; the guest's writes do not reach these bytes, see VirtualMachine.disks. */
+	readonly disks?: readonly NamedFile[];
 	/** Devices beyond the bare PC's, as docs/devices.md names them. */
 	readonly devices?: readonly OptionalDeviceName[];
 }

@@ -1,5 +1,6 @@
 // `--vmm bt --mmu shadow`: the guest runs under the VMM's binary translator and shadow page tables.
 
+import type { DiskImage } from "../devices/ata/disk-image.ts";
 import { PageKind } from "../engine/physical-memory.ts";
 import { RAM_BASE, Segment } from "../isa/state.ts";
 import { dmaMemory } from "../machine/dma-memory.ts";
@@ -9,7 +10,7 @@ import { sha256 } from "../machine/hash.ts";
 import { HostMachine, type HostStop } from "../machine/host-machine.ts";
 import type { BootState } from "../machine/loaders/boot-state.ts";
 import { loadImage } from "../machine/loaders/load-image.ts";
-import { optionalDevices } from "../machine/optional-configuration.ts";
+import { openDisks, optionalDevices } from "../machine/optional-configuration.ts";
 import { PcDevices } from "../machine/pc-devices.ts";
 import { SerialInput } from "../machine/serial-input.ts";
 import {
@@ -50,6 +51,7 @@ const STEP_LIMIT = 100_000;
 export class BinaryTranslationMachine implements VirtualMachine {
 	readonly technique = "bt";
 	readonly events = new VmEventLog(() => this.host.engine.retired);
+	readonly disks: readonly DiskImage[];
 	host!: HostMachine;
 	monitor!: Monitor;
 	/** The guest's devices. */
@@ -84,6 +86,7 @@ export class BinaryTranslationMachine implements VirtualMachine {
 
 	/** @throws {MachineError} when the image cannot be started. */
 	constructor(private readonly configuration: MachineConfiguration) {
+		this.disks = openDisks(configuration.disks ?? []);
 		this.start();
 	}
 
@@ -106,7 +109,7 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		});
 		this.host = host;
 		this.events.clear();
-		const optional = optionalDevices(configuration);
+		const optional = optionalDevices(configuration, this.disks);
 		const devices = new PcDevices({
 			clock: host.clock,
 			memoryBytes: configuration.memory,
@@ -388,6 +391,7 @@ export class BinaryTranslationMachine implements VirtualMachine {
 	}
 
 	reset(): void {
+		for (const disk of this.disks) disk.discardWrites();
 		this.start();
 	}
 

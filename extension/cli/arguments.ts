@@ -15,6 +15,8 @@ export interface RunArguments {
 	readonly firmware: string | undefined;
 	readonly disks: readonly string[];
 	readonly cdrom: string | undefined;
+	/** Where the guest's writes to its disks go when the run ends. */
+	readonly diskWrites: "discard" | "file";
 	/** Devices beyond the bare PC's. */
 	readonly devices: readonly OptionalDeviceName[];
 	/** "stdio" or a file. */
@@ -32,7 +34,7 @@ export interface RunArguments {
 
 export const USAGE = `usage: hyperscope run IMAGE [--vmm none|trap|bt|pv|hvm] [--mmu shadow|ept] [--io direct|split|passthrough]
            [--memory 256M] [--initrd F] [--append "..."] [--firmware F] [--disk F]... [--cdrom F]
-           [--device ${OPTIONAL_DEVICES.join("|")}]...
+           [--disk-writes discard|file] [--device ${OPTIONAL_DEVICES.join("|")}]...
            [--serial stdio|FILE] [--until-serial REGEX] [--then TEXT REGEX]... [--max-instructions N] [--timeout SECONDS]
            [--engine interpreter|compiled] [--trace EVENTS] [--stats FILE.json]
        hyperscope dap [--port N]`;
@@ -83,6 +85,7 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 		firmware: undefined,
 		disks: [],
 		cdrom: undefined,
+		diskWrites: "discard",
 		devices: [],
 		serial: "stdio",
 		untilSerial: undefined,
@@ -127,6 +130,9 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 				break;
 			case "--cdrom":
 				parsed.cdrom = value();
+				break;
+			case "--disk-writes":
+				parsed.diskWrites = oneOf(word, value(), ["discard", "file"]);
 				break;
 			case "--device":
 				parsed.devices = [...parsed.devices, oneOf(word, value(), OPTIONAL_DEVICES)];

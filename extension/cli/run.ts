@@ -106,10 +106,20 @@ class Run {
 	}
 }
 
+/** The guest's writes go into the files of its disks. @throws {MachineError} when one cannot be written. */
+function writeDisks(machine: VirtualMachine, paths: readonly string[]): void {
+	machine.disks?.forEach((disk, i) => {
+		if (disk.writtenSectors === 0) return;
+		try {
+			writeFileSync(paths[i]!, disk.contents());
+		} catch (error) {
+			throw new MachineError(`${paths[i]} cannot be written (${(error as NodeJS.ErrnoException).code}).`);
+		}
+	});
+}
+
 /** Runs a machine to its end; the result is the exit status. @throws {MachineError} for what cannot be started. */
 export async function runMachine(options: RunArguments): Promise<number> {
-	if (options.disks.length > 0)
-		throw new MachineError("--disk: this version has no disk device; give the guest an --initrd.");
 	if (options.cdrom) throw new MachineError("--cdrom: this version has no CD-ROM device; give the guest an --initrd.");
 	if (options.trace.length > 0)
 		throw new MachineError(
@@ -124,6 +134,7 @@ export async function runMachine(options: RunArguments): Promise<number> {
 		...(options.initrd === undefined ? {} : { initrd: readFile(options.initrd) }),
 		...(options.append === undefined ? {} : { append: options.append }),
 		...(options.firmware === undefined ? {} : { firmware: readFile(options.firmware) }),
+		disks: options.disks.map(readFile),
 		devices: options.devices,
 		...(options.engine === undefined ? {} : { engine: options.engine }),
 	});
@@ -137,6 +148,7 @@ export async function runMachine(options: RunArguments): Promise<number> {
 	const seconds = run.seconds();
 	process.stdin.off("data", input);
 	process.stdin.pause();
+	if (options.diskWrites === "file") writeDisks(machine, options.disks);
 	if (options.stats !== undefined) {
 		const statistics = machine.statistics();
 		const mips = statistics.instructions / seconds / 1e6;
