@@ -1,80 +1,18 @@
 // The extension in the real VS Code workbench, driven in a real browser.
 import assert from "node:assert/strict";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join, resolve } from "node:path";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import type { Browser, Frame } from "playwright-core";
-import { installWorkbench } from "../../extension/start/install-workbench.ts";
-import { type ServedWorkbench, serveWorkbench } from "../../extension/start/serve-workbench.ts";
-import { findChromium, launchChromium } from "./chromium.ts";
-import { WorkbenchPage } from "./workbench-page.ts";
+import { EditorScenarios, launchConfiguration, skip, text } from "./editor-scenarios.ts";
+import type { WorkbenchPage } from "./workbench-page.ts";
 
-const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-const artifacts = join(root, ".cache", "artifacts");
-const chromium = findChromium();
-const skip = "missing" in chromium ? chromium.missing : false;
-
-let server: ServedWorkbench;
-let browser: Browser;
-const folders: string[] = [];
-
-/** A folder of its own for one test, with a copy of a sample in it. */
-function workspace(sample?: string): string {
-	const folder = mkdtempSync(join(tmpdir(), "hyperscope-"));
-	folders.push(folder);
-	if (sample) cpSync(join(root, "extension/samples", sample), folder, { recursive: true });
-	return folder;
-}
-
-/** Runs a scenario in a fresh page; a failure leaves a screenshot. */
-async function scenario(
-	name: string,
-	folder: string | undefined,
-	file: string | undefined,
-	run: (page: WorkbenchPage) => Promise<void>,
-) {
-	const context = await browser.newContext({ viewport: { width: 1600, height: 1000 } });
-	const page = new WorkbenchPage(await context.newPage(), artifacts);
-	const foreign = new Set<string>();
-	page.page.on("request", (request) => {
-		const { hostname, protocol } = new URL(request.url());
-		// Webview resources have such addresses; the webview's service worker answers them from our server.
-		const known = /^(127\.0\.0\.1|localhost|.*\.vscode-resource\.vscode-cdn\.net)$/.test(hostname);
-		if (protocol.startsWith("http") && !known) foreign.add(request.url());
-	});
-	try {
-		await page.open(folder ? server.address(folder, file && join(folder, file)) : `${server.origin}/?ew=true`);
-		await run(page);
-		assert.deepEqual([...foreign], [], "the page asks no other machine for anything");
-	} catch (error) {
-		await page.screenshot(`${name}-failed`).catch(() => {});
-		throw new Error(
-			`${(error as Error).message}\nnotifications: ${JSON.stringify(await page.notifications().catch(() => []))}`,
-			{
-				cause: error,
-			},
-		);
-	} finally {
-		await context.close();
-	}
-}
+const scenarios = new EditorScenarios();
+const workspace = (sample?: string) => scenarios.workspace(sample);
+const scenario: EditorScenarios["run"] = (...values) => scenarios.run(...values);
 
 describe("the editor", { skip }, () => {
-	before(async () => {
-		assert.ok(existsSync(join(root, "dist/extension.cjs")), "dist/ is built: run npm run build");
-		const workbench = installWorkbench(join(root, ".cache"), process.env.HYPERSCOPE_VSCODE);
-		server = await serveWorkbench(workbench, root, { testDriver: true });
-		assert.ok("path" in chromium);
-		browser = await launchChromium(chromium.path);
-	});
-
-	after(async () => {
-		await browser?.close();
-		await server?.stop();
-		for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-	});
+	before(scenarios.start);
+	after(scenarios.stop);
 
 	test("a wrong launch configuration gets one clear sentence", async () => {
 		const folder = workspace();
@@ -177,13 +115,6 @@ describe("the editor", { skip }, () => {
 		});
 	});
 });
-
-/** Writes the one launch configuration of a workspace. */
-function launchConfiguration(folder: string, words: Readonly<Record<string, unknown>>): void {
-	mkdirSync(join(folder, ".vscode"), { recursive: true });
-	const configurations = [{ type: "hyperscope", request: "launch", name: "test", ...words }];
-	writeFileSync(join(folder, ".vscode/launch.json"), JSON.stringify({ version: "0.2.0", configurations }));
-}
 
 /** A breakpoint in the gutter of `add_up`, F5, and the stop there. */
 async function runToBreakpoint(page: WorkbenchPage): Promise<void> {
@@ -310,8 +241,4 @@ async function readDisassembly(page: WorkbenchPage): Promise<void> {
 		"disassembled code of add_up",
 	);
 	await page.screenshot("disassembly");
-}
-
-async function text(view: Frame, selector: string): Promise<string> {
-	return (await view.locator(selector).first().textContent()) ?? "";
 }

@@ -1,12 +1,12 @@
 // The VM-event timeline: what took the machine out of the guest's own code, counted by reason.
-import type { EventInfo } from "../../debug-adapter/protocol.ts";
-import { button, element, fill } from "../shared/element.ts";
+import type { EventCountsBody, EventInfo, EventKind } from "../../debug-adapter/protocol.ts";
+import { button, element, fill, select } from "../shared/element.ts";
 import { type EventChoice, EventList } from "../shared/event-list.ts";
 import { fieldList, fieldsText, kindTitle, placeText } from "../shared/event-text.ts";
 import { HostConnection } from "../shared/host.ts";
 import { errorText, runView } from "../shared/machine-view.ts";
 import "../shared/style.css";
-import { CountList } from "./count-list.ts";
+import { CountList, countRows, countRowText } from "./count-list.ts";
 import "./timeline.css";
 
 const host = new HostConnection();
@@ -14,11 +14,30 @@ let choice: EventChoice = host.saved<{ choice: EventChoice }>({ choice: {} }).ch
 
 const status = element("p", { class: "status", attributes: { role: "status" } });
 const detail = element("section", { class: "detail", attributes: { "aria-label": "The chosen event", tabindex: "0" } });
-const counts = new CountList((chosen) => {
+const kinds = select("Kind of event", [], "", (kind) => choose(kind ? { kinds: [kind as EventKind] } : {}));
+const counts = new CountList((chosen) => choose(chosen));
+let counted: EventCountsBody | undefined;
+
+function choose(chosen: EventChoice): void {
 	choice = chosen;
 	host.save({ choice });
+	drawCounts();
 	void events.refresh(choice);
-});
+}
+
+function drawCounts(): void {
+	if (!counted) return;
+	counts.show(counted, choice);
+	const option = (value: string, text: string) => element("option", { attributes: { value } }, text);
+	fill(
+		kinds,
+		...countRows(counted)
+			.filter(({ reason }) => reason === undefined)
+			.map((row) => option(row.kind ?? "", `${countRowText(row)} (${row.count.toLocaleString("en-US")})`)),
+	);
+	kinds.value = choice.kinds?.[0] ?? "";
+}
+
 const events = new EventList(host, {
 	label: "VM events, newest first",
 	columns: [
@@ -69,7 +88,8 @@ function showDetail(event: EventInfo): void {
 
 async function refresh(): Promise<void> {
 	try {
-		counts.show(await host.request("hyperscope/eventCounts", undefined), choice);
+		counted = await host.request("hyperscope/eventCounts", undefined);
+		drawCounts();
 	} catch (error) {
 		status.textContent = errorText(error);
 	}
@@ -81,7 +101,7 @@ runView(host, {
 	content: element(
 		"main",
 		{ class: "content" },
-		status,
+		element("div", { class: "bar" }, kinds, status),
 		element(
 			"div",
 			{ class: "columns" },

@@ -1,0 +1,77 @@
+// The views of what virtualization adds, in the real workbench over real guests.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+import type { Frame } from "playwright-core";
+import { EditorScenarios, launchConfiguration, skip, text } from "./editor-scenarios.ts";
+import type { WorkbenchPage } from "./workbench-page.ts";
+
+const scenarios = new EditorScenarios();
+
+/** Opens a view by its command and waits for its content or its empty state. */
+async function openView(page: WorkbenchPage, command: string, selector: string): Promise<Frame> {
+	await page.command(`Hyperscope: ${command}`);
+	return page.until(async () => {
+		for (const frame of page.page.frames()) {
+			if (!frame.parentFrame()?.parentFrame()) continue;
+			const found = await frame
+				.locator(selector)
+				.count()
+				.catch(() => 0);
+			if (
+				found > 0 &&
+				(await frame
+					.locator(selector)
+					.first()
+					.isVisible()
+					.catch(() => false))
+			)
+				return frame;
+		}
+		return undefined;
+	}, `${selector} after ${command}`);
+}
+
+describe("views of virtualization in the editor", { skip }, () => {
+	before(scenarios.start);
+	after(scenarios.stop);
+
+	test("under binary translation: the timeline filters, counts and leads to the instruction", async () => {
+		const folder = scenarios.workspace("kernel32");
+		launchConfiguration(folder, { program: join(folder, "kernel32.elf"), vmm: "bt", memory: "64M" });
+		await scenarios.run("timeline", folder, "user.c", async (page) => {
+			await page.fileIsOpen("user.c", "C");
+			await page.command("Hyperscope: Break at Address…");
+			await page.answer("process_page_fault");
+			await page.page.keyboard.press("F5");
+			await page.stopped();
+			await page.command("View: Show Run and Debug");
+			await page.expandRow("Call Stack", /^vCPU 0/);
+			await page.row("Call Stack", /^process_page_fault/);
+
+			const view = await openView(page, "Show VM-Event Timeline", ".list-row.event-true-fault");
+			assert.match(await text(view, ".status"), /events since power-on, newest first/);
+			await view.getByLabel("Kind of event").selectOption("true-fault");
+			const first = view.locator(".main .list-row").first();
+			await page.until(async () => /True page fault/.test((await first.textContent()) ?? ""), "only true faults");
+			await first.click();
+			await page.until(async () => /address/.test(await text(view, ".detail .fields")), "the faulting address");
+			await page.screenshot("timeline");
+			// Enter goes to the instruction: the store in the assembly source that faulted.
+			await view.locator(".main .list-viewport").press("Enter");
+			await page.page.locator(".tabs-container .tab.active", { hasText: "instructions.S" }).waitFor();
+
+			const devices = page.pane("Guest Devices");
+			await page.expandPane("Guest Devices");
+			await devices.locator(".monaco-list-row", { hasText: "8259A" }).first().waitFor();
+			await page.screenshot("devices");
+
+			// A technique without a VMCS says which has one.
+			const vmcs = await openView(page, "Show VMCS", ".empty:has-text('VMCS')");
+			assert.match(await text(vmcs, ".empty"), /No VMCS is used under "vmm": "bt". Set "vmm": "hvm"/);
+			const domains = await openView(page, "Show Domains", ".empty:has-text('domains')");
+			assert.match(await text(domains, ".empty"), /Set "vmm": "pv"/);
+			await page.screenshot("without-vmcs");
+		});
+	});
+});
