@@ -3,6 +3,7 @@ import type { Stop } from "../emulator/machine/virtual-machine.ts";
 import { BreakpointRequests } from "./breakpoints/breakpoint-requests.ts";
 import { BreakpointStore } from "./breakpoints/breakpoint-store.ts";
 import { DataBreakpoints } from "./breakpoints/data-breakpoints.ts";
+import { compareRequests } from "./compare/compare-requests.ts";
 import { evaluateRequests } from "./console/evaluate-requests.ts";
 import { Debuggee } from "./debuggee.ts";
 import { disassemblyRequests } from "./disassembly/disassembly-requests.ts";
@@ -63,8 +64,12 @@ export class HyperscopeSession extends MessageSession {
 		for (const listener of this.goodbyes.splice(0)) listener();
 	};
 
+	/** Set once the session is not used any more: long work ends. */
+	isDisposed = false;
+
 	/** Stops the machine; the session is not used any more. */
 	override dispose(): void {
+		this.isDisposed = true;
 		this.abandon();
 		super.dispose();
 	}
@@ -165,6 +170,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		eventViewRequests(debuggee, program),
 		hypervisorViewRequests(debuggee),
 		iommuViewRequests(debuggee, frames, evaluator),
+		compareRequests(host, createMachine, session),
 		machineViewRequests(debuggee, frames, evaluator, program, steps),
 	])
 		session.register(handlers);

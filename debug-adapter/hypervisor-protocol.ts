@@ -268,6 +268,14 @@ export interface ComparedCounts {
 	readonly hypercalls: number;
 	readonly hiddenFaults: number;
 	readonly trueFaults: number;
+	/** Exceptions of the guest other than page faults. */
+	readonly exceptions: number;
+	/** Guest stores into write-traced page tables that the VMM emulated after a fault. */
+	readonly traceWrites: number;
+	/** Times that directly executed user code gave way to the guest's kernel through the VMM. */
+	readonly switches: number;
+	/** Translation units translated. */
+	readonly translations: number;
 	/** Cycles under the cost model. */
 	readonly cost: number;
 }

@@ -37,6 +37,7 @@ export const USAGE = `usage: hyperscope run IMAGE [--vmm none|trap|bt|pv|hvm] [-
            [--disk-writes discard|file] [--device ${OPTIONAL_DEVICES.join("|")}]...
            [--serial stdio|FILE] [--until-serial REGEX] [--then TEXT REGEX]... [--max-instructions N] [--timeout SECONDS]
            [--engine interpreter|compiled] [--trace EVENTS] [--stats FILE.json]
+       hyperscope compare IMAGE [--memory 256M] [--initrd F] [--append "..."] [--max-instructions N] [--json FILE]
        hyperscope dap [--port N]`;
 
 const LEAST_MEMORY = 2 << 20;
@@ -66,7 +67,8 @@ function regularExpression(option: string, text: string): RegExp {
 	}
 }
 
-function count(option: string, text: string): number {
+/** @throws {MachineError} */
+export function parseCount(option: string, text: string): number {
 	const value = Number(text);
 	if (!(value > 0)) throw new MachineError(`${option} "${text}" is not a number above 0.`);
 	return value;
@@ -149,10 +151,10 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 				break;
 			}
 			case "--max-instructions":
-				parsed.maxInstructions = count(word, value());
+				parsed.maxInstructions = parseCount(word, value());
 				break;
 			case "--timeout":
-				parsed.timeout = count(word, value());
+				parsed.timeout = parseCount(word, value());
 				break;
 			case "--engine":
 				parsed.engine = oneOf(word, value(), ["interpreter", "compiled"]);

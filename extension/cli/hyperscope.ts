@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { useHostHash } from "../../emulator/machine/hash.ts";
 import { MachineError } from "../../emulator/machine/virtual-machine.ts";
 import { parseRunArguments, USAGE } from "./arguments.ts";
+import { compareImage, parseCompareArguments } from "./compare.ts";
 import { parseDapArguments, serveDap } from "./dap.ts";
 import { runMachine } from "./run.ts";
 
@@ -14,6 +15,8 @@ async function main(words: readonly string[]): Promise<number> {
 	switch (command) {
 		case "run":
 			return runMachine(parseRunArguments(rest));
+		case "compare":
+			return compareImage(parseCompareArguments(rest));
 		case "dap":
 			return serveDap(parseDapArguments(rest));
 		case "help":

@@ -20,7 +20,8 @@ const KEPT_OUTPUT = 1 << 16;
 /** Exit status of DESIGN section 6. */
 const Status = { ok: 0, usage: 2, budget: 3, halted: 4 } as const;
 
-function readFile(path: string): NamedFile {
+/** @throws {MachineError} with one sentence when it cannot be read. */
+export function readFile(path: string): NamedFile {
 	try {
 		return { name: basename(path), bytes: new Uint8Array(readFileSync(path)) };
 	} catch (error) {

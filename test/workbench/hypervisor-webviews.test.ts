@@ -218,6 +218,10 @@ describe("webviews of virtualization", { skip: "missing" in chromium ? chromium.
 			hypercalls: 0,
 			hiddenFaults: 0,
 			trueFaults: 2,
+			exceptions: 0,
+			traceWrites: 0,
+			switches: 0,
+			translations: 0,
 			cost,
 		});
 		const result: CompareBody = {

@@ -9,6 +9,10 @@ const counts = (cost: number) => ({
 	hypercalls: 0,
 	hiddenFaults: 0,
 	trueFaults: 0,
+	exceptions: 0,
+	traceWrites: 0,
+	switches: 0,
+	translations: 0,
 	cost,
 });
 

@@ -12,6 +12,10 @@ export const measures: readonly { readonly id: Measure; readonly title: string }
 	{ id: "hypercalls", title: "Hypercalls" },
 	{ id: "hiddenFaults", title: "Hidden faults" },
 	{ id: "trueFaults", title: "True faults" },
+	{ id: "exceptions", title: "Other exceptions" },
+	{ id: "traceWrites", title: "Traced writes" },
+	{ id: "switches", title: "Switches from user code" },
+	{ id: "translations", title: "Translations" },
 ];
 
 /** Few digits after the point where a count was divided by its repetitions. */
