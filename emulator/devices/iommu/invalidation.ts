@@ -89,26 +89,28 @@ export class Invalidation {
 	runQueue(): void {
 		const { words } = this;
 		const bytes = 0x1000 << (words.get(Offset.queueAddress) & 7);
-		const base = words.get64(Offset.queueAddress) & ~0xfffn;
 		for (let steps = 0; steps < bytes / 16; steps++) {
-			if (words.get(Offset.faultStatus) & FaultStatus.queueError) return;
 			const head = words.get(Offset.queueHead);
-			const tail = words.get(Offset.queueTail);
-			if (head === tail) return;
-			if (words.get(Offset.queueAddress) & QUEUE_DESCRIPTOR_256) return this.stop(QueueError.reserved);
-			if (tail >= bytes || head >= bytes) return this.stop(QueueError.tailBeyondQueue);
-			const low = this.memory.read(base + BigInt(head));
-			const high = this.memory.read(base + BigInt(head) + 8n);
-			if (low === undefined || high === undefined) return this.stop(QueueError.tableAccess);
-			const error = this.execute(low, high);
-			if (error !== QueueError.none) return this.stop(error);
+			if (words.get(Offset.faultStatus) & FaultStatus.queueError || head === words.get(Offset.queueTail)) return;
+			const error = this.take(head, bytes);
+			if (error !== QueueError.none) {
+				words.set(Offset.queueError, error);
+				this.faults.note(FaultStatus.queueError);
+				return;
+			}
 			words.set(Offset.queueHead, (head + 16) % bytes);
 		}
 	}
 
-	private stop(error: number): void {
-		this.words.set(Offset.queueError, error);
-		this.faults.note(FaultStatus.queueError);
+	/** Does what the descriptor at the head says. The result is one of QueueError. */
+	private take(head: number, bytes: number): number {
+		const { words } = this;
+		if (words.get(Offset.queueAddress) & QUEUE_DESCRIPTOR_256) return QueueError.reserved;
+		if (words.get(Offset.queueTail) >= bytes || head >= bytes) return QueueError.tailBeyondQueue;
+		const at = (words.get64(Offset.queueAddress) & ~0xfffn) + BigInt(head);
+		const low = this.memory.read(at);
+		const high = this.memory.read(at + 8n);
+		return low === undefined || high === undefined ? QueueError.tableAccess : this.execute(low, high);
 	}
 
 	private execute(low: bigint, high: bigint): number {
