@@ -66,6 +66,8 @@ export interface LaunchArguments {
 	readonly cdrom?: string;
 	/** Devices beyond the bare PC's, as docs/devices.md names them: "dma-engine". */
 	readonly devices?: readonly string[];
+	/** A VT-d remapping unit in the host; by default only with io "passthrough". */
+	readonly iommu?: boolean;
 	readonly engine?: "interpreter" | "compiled";
 	/** Stop before the guest's first instruction. Default false. */
 	readonly stopOnEntry?: boolean;

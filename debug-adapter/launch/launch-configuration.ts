@@ -52,6 +52,7 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 	const io = args.optionalWord("io", ["direct", "split", "passthrough"]);
 	const engine = args.optionalWord("engine", ["interpreter", "compiled"]);
 	const append = args.optionalString("append");
+	const iommu = args.optionalBoolean("iommu");
 	if (mmu === "ept" && vmm !== "hvm")
 		throw new RequestError(`launch: "mmu": "ept" needs "vmm": "hvm"; it is "${vmm}".`);
 	const devices = args.strings("devices").map((device) => {
@@ -79,6 +80,7 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 			...(io === undefined ? {} : { io }),
 			...(engine === undefined ? {} : { engine }),
 			...(append === undefined ? {} : { append }),
+			...(iommu === undefined ? {} : { iommu }),
 			...(devices.length === 0 ? {} : { devices }),
 		},
 		symbolFiles: args

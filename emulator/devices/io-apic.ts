@@ -52,6 +52,8 @@ function atReset(lines: boolean[]): IoApicState {
 export class IoApic implements Device, RegisterBlock, EndOfInterruptListener {
 	readonly name = "82093AA I/O APIC";
 	private state: IoApicState = atReset(new Array(entryCount).fill(false));
+	/** The remapping unit, when there is one: takes interrupts as address and data of a request; false when it is stopped. */
+	remapping: ((address: number, data: number) => boolean) | undefined;
 
 	constructor(private readonly bus: ApicBus) {
 		bus.addListener(this);
@@ -149,7 +151,8 @@ export class IoApic implements Device, RegisterBlock, EndOfInterruptListener {
 		const entry = (number - IOREDTBL) >> 1;
 		if (entry < 0 || entry >= entryCount) return;
 		if (number & 1) {
-			state.high[entry] = (value & 0xff00_0000) >>> 0;
+			// With a remapping unit bits 63 to 48 are an index and the format (VT-d specification 3.3, §5.1.5.1).
+			state.high[entry] = (value & (this.remapping ? 0xffff_0000 : 0xff00_0000)) >>> 0;
 			return;
 		}
 		let low = (value & ENTRY_WRITABLE) | (state.low[entry]! & ENTRY_REMOTE_IRR);
@@ -183,6 +186,7 @@ export class IoApic implements Device, RegisterBlock, EndOfInterruptListener {
 		const { state } = this;
 		const low = state.low[input]!;
 		const deliveryMode = (low >> 8) & 7;
+		if (this.remapping) return this.remapping(...requestOf(low, state.high[input]!));
 		return this.bus.deliver({
 			destination: state.high[input]! >>> 24,
 			logical: (low & ENTRY_LOGICAL) !== 0,
@@ -192,4 +196,16 @@ export class IoApic implements Device, RegisterBlock, EndOfInterruptListener {
 			levelTriggered: (low & ENTRY_LEVEL) !== 0 && deliveryMode <= DeliveryMode.lowestPriority,
 		});
 	}
+}
+
+/** Bit 48 of an entry: remappable format. */
+const ENTRY_REMAPPABLE = 0x1_0000;
+
+/** The interrupt request that an entry stands for, in either format (VT-d specification 3.3, §5.1.5.1). */
+function requestOf(low: number, high: number): [address: number, data: number] {
+	const data = (low & 0x7ff) | (low & ENTRY_LEVEL);
+	if (!(high & ENTRY_REMAPPABLE))
+		return [(0xfee0_0000 | ((high >>> 24) << 12) | (low & ENTRY_LOGICAL ? 4 : 0)) >>> 0, data];
+	// Index 14:0 is in bits 63 to 49, index 15 in bit 11; no subhandle.
+	return [(0xfee0_0010 | ((high >>> 17) << 5) | (low & ENTRY_LOGICAL ? 4 : 0)) >>> 0, data];
 }

@@ -6,6 +6,7 @@
 import { ArchitecturalProcessor } from "../cpu/processor.ts";
 import { Internal } from "../cpu/processor-state.ts";
 import { VirtualClock } from "../devices/clock.ts";
+import type { DmaMemory } from "../devices/dma-port.ts";
 import { ExecutionEngine } from "../engine/execution-engine.ts";
 import { ExitReason } from "../engine/exit-reason.ts";
 import { PageKind, PhysicalMemory } from "../engine/physical-memory.ts";
@@ -77,7 +78,7 @@ export class HostMachine {
 			debugConsole: configuration.onDebugConsole,
 			serial: configuration.onSerial,
 			firmware: firmware !== undefined,
-			optional: configuration.optional && { ...configuration.optional, memory: dmaMemory(() => this.physical) },
+			optional: configuration.optional && { ...configuration.optional, memory: this.busMasterMemory() },
 			shadowMemory: (pam) => {
 				firmware?.shadow(this.physical, pam);
 				this.tlb.flush();
@@ -99,6 +100,21 @@ export class HostMachine {
 		this.processor.connectLocalApic(this.devices.localApicPort);
 		this.engine = new ExecutionEngine(this.physical, this.tlb, this.processor);
 		this.powerOn();
+	}
+
+	/** Called after a bus master wrote memory (host-physical address, bytes); a VMM keeps copies that it has to drop. */
+	onDmaWrite: (address: number, length: number) => void = () => {};
+
+	private busMasterMemory(): DmaMemory {
+		const memory = dmaMemory(() => this.physical);
+		return {
+			read: memory.read,
+			write: (address, bytes) => {
+				const done = memory.write(address, bytes);
+				if (done) this.onDmaWrite(address, bytes.length);
+				return done;
+			},
+		};
 	}
 
 	/** The state after power-on. RAM keeps its bytes; a loader writes what it needs. */

@@ -12,16 +12,20 @@ import {
 import type { DiskImage } from "../devices/ata/disk-image.ts";
 import { Vector } from "../engine/fault.ts";
 import { RAM_BASE, Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
+import { readDeviceAddresses, writeDeviceAddresses } from "./device-addresses.ts";
+import { iommuStatistics, watchRemapping } from "./dma-faults.ts";
 import { DmaWatchpoints } from "./dma-watchpoints.ts";
 import { enterBootState } from "./enter-boot-state.ts";
 import { describeException, exceptionMnemonic } from "./exception-names.ts";
 import { FirmwareRom } from "./firmware-rom.ts";
 import { sha256 } from "./hash.ts";
 import { HostMachine, type HostStop } from "./host-machine.ts";
+import type { IommuView } from "./hypervisor-views.ts";
 import type { LoadTarget } from "./loaders/boot-state.ts";
 import { loadImage } from "./loaders/load-image.ts";
 import { openDisks, optionalDevices } from "./optional-configuration.ts";
 import { RegisterFile } from "./register-file.ts";
+import type { RemappingView } from "./remapping-view.ts";
 import { SerialInput } from "./serial-input.ts";
 import {
 	type Address,
@@ -50,7 +54,10 @@ class NativeProcessor implements Processor {
 	readonly kind = "vcpu";
 	private readonly file: RegisterFile;
 
-	constructor(private readonly host: HostMachine) {
+	constructor(
+		private readonly host: HostMachine,
+		private readonly remapping: RemappingView | undefined,
+	) {
 		this.file = new RegisterFile(host.processor);
 	}
 
@@ -87,20 +94,20 @@ class NativeProcessor implements Processor {
 
 	readMemory(address: Address, length: number): Uint8Array | undefined {
 		if (address.space === "lin") return this.host.processor.core.memory.peekLinear(address.value, length);
+		if (address.space === "iova") return readDeviceAddresses(this.remapping, this.host.physical, address, length);
 		const { start, available } = this.physicalRange(address, length);
 		return available > 0 ? this.host.physical.peek(start, available) : undefined;
 	}
 
 	writeMemory(address: Address, bytes: Uint8Array): number {
 		if (address.space === "lin") return this.host.processor.core.memory.pokeLinear(address.value, bytes);
+		if (address.space === "iova") return writeDeviceAddresses(this.remapping, this.host.physical, address, bytes);
 		const { start, available } = this.physicalRange(address, bytes.length);
 		return available > 0 && this.host.physical.poke(start, bytes.subarray(0, available)) ? available : 0;
 	}
 
 	/** How many of `length` bytes from a physical address on lie in RAM or ROM. */
 	private physicalRange(address: Address, length: number): { start: number; available: number } {
-		if (address.space === "iova")
-			throw new MachineError("There are no device addresses (iova:) in this machine: no IOMMU translates them.");
 		const start = address.value < 0n || address.value >= 1n << 52n ? -1 : Number(address.value);
 		if (start < 0) return { start: 0, available: 0 };
 		let available = 0;
@@ -158,6 +165,8 @@ export class NativeMachine implements VirtualMachine {
 	readonly host: HostMachine;
 	readonly disks: readonly DiskImage[];
 	readonly events = new VmEventLog(() => this.host.engine.retired);
+	readonly iommus: readonly IommuView[];
+	private readonly remapping: RemappingView | undefined;
 	private readonly processor: NativeProcessor;
 	private readonly input: SerialInput;
 	private readonly watchpoints: WatchpointSet;
@@ -196,7 +205,14 @@ export class NativeMachine implements VirtualMachine {
 				this.resetAsked = true;
 			},
 		});
-		this.processor = new NativeProcessor(this.host);
+		this.remapping = watchRemapping(this.host.devices.optional, {
+			events: this.events,
+			now: () => this.host.engine.retired,
+			filters: () => this.filters,
+			stop: (stop) => this.stopAt(stop),
+		});
+		this.iommus = this.remapping ? [this.remapping] : [];
+		this.processor = new NativeProcessor(this.host, this.remapping);
 		this.input = new SerialInput(this.host.clock, this.host.devices.com1);
 		this.dmaWatchpoints = new DmaWatchpoints({
 			physical: ({ space, value }) => (space === "lin" ? this.processor.translate(value, "hpa") : value),
@@ -214,6 +230,7 @@ export class NativeMachine implements VirtualMachine {
 		const { host } = this;
 		host.powerOn();
 		this.events.clear();
+		this.remapping?.clear();
 		for (const disk of this.disks) disk.discardWrites();
 		host.physical.u8.fill(0, RAM_BASE, RAM_BASE + host.physical.ramBytes);
 		this.ended = undefined;
@@ -458,6 +475,7 @@ export class NativeMachine implements VirtualMachine {
 			tiers: { interpreter: host.engine.retired, compiled: 0 },
 			tlb: { fills: host.tlb.fills, flushes: host.tlb.flushes },
 			interrupts: { delivered: host.processor.delivery.delivered },
+			...iommuStatistics(this.remapping),
 			blocks: {
 				decoded: host.engine.code.blocksDecoded,
 				invalidated: host.engine.code.blocksInvalidated,

@@ -24,6 +24,6 @@ export function optionalDevices(
 	configuration: MachineConfiguration,
 	disks: readonly DiskImage[],
 ): Omit<OptionalDeviceConfiguration, "memory"> | undefined {
-	const devices = configuration.devices ?? [];
-	return devices.length > 0 || disks.length > 0 ? { devices, disks } : undefined;
+	const { devices = [], iommu = false } = configuration;
+	return devices.length > 0 || disks.length > 0 || iommu ? { devices, disks, iommu } : undefined;
 }

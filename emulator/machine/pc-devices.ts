@@ -34,7 +34,7 @@ import { Uart16550 } from "../devices/uart16550.ts";
 import { UnassignedRange } from "../devices/unassigned-range.ts";
 import { VgaText } from "../devices/vga-text.ts";
 import { memoryMap } from "./loaders/boot-state.ts";
-import { type OptionalDeviceConfiguration, OptionalDevices } from "./optional-devices.ts";
+import { type OptionalDeviceConfiguration, OptionalDevices, type PciSurroundings } from "./optional-devices.ts";
 
 /** What the devices need of the machine around them. */
 export interface PcSurroundings {
@@ -77,6 +77,8 @@ export class PcDevices {
 	readonly coprocessorError: CoprocessorError;
 	readonly keyboard: I8042;
 	readonly display: VgaText;
+	/** Where further devices can be put. */
+	readonly expansion: PciSurroundings;
 	/** Present when the machine was asked for devices beyond the bare PC's. */
 	readonly optional: OptionalDevices | undefined;
 	readonly all: readonly Device[];
@@ -151,9 +153,9 @@ export class PcDevices {
 			(pam) => surroundings.shadowMemory?.(pam),
 		);
 		const isaBridge = new Piix3IsaBridge(pci, irq);
-		this.optional =
-			surroundings.optional &&
-			new OptionalDevices(surroundings.optional, { clock, ports: this.ports, irq, pci, isaBridge, apicBus });
+		const { ports: portBus, memory, ioApic } = this;
+		this.expansion = { clock, ports: portBus, memory, ioApic, irq, pci, isaBridge, apicBus };
+		this.optional = surroundings.optional && new OptionalDevices(surroundings.optional, this.expansion);
 		const power = new AcpiPower(clock, irq(9), () => surroundings.powerOff());
 		const dma = new Dma8237();
 		const postCode = new PostCode();

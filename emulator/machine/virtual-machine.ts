@@ -349,6 +349,8 @@ export interface MachineConfiguration {
 	readonly engine?: "interpreter" | "compiled";
 	/** Raw images of hard disks; the guest's writes do not reach these bytes, see VirtualMachine.disks. */
 	readonly disks?: readonly NamedFile[];
+	/** A VT-d remapping unit in the host. Left out: only with io "passthrough". */
+	readonly iommu?: boolean;
 	/** Devices beyond the bare PC's, as docs/devices.md names them. */
 	readonly devices?: readonly OptionalDeviceName[];
 }

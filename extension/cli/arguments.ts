@@ -15,6 +15,7 @@ export interface RunArguments {
 	readonly firmware: string | undefined;
 	readonly disks: readonly string[];
 	readonly cdrom: string | undefined;
+	readonly iommu: "on" | "off" | undefined;
 	/** Where the guest's writes to its disks go when the run ends. */
 	readonly diskWrites: "discard" | "file";
 	/** Devices beyond the bare PC's. */
@@ -34,7 +35,7 @@ export interface RunArguments {
 
 export const USAGE = `usage: hyperscope run IMAGE [--vmm none|trap|bt|pv|hvm] [--mmu shadow|ept] [--io direct|split|passthrough]
            [--memory 256M] [--initrd F] [--append "..."] [--firmware F] [--disk F]... [--cdrom F]
-           [--disk-writes discard|file] [--device ${OPTIONAL_DEVICES.join("|")}]...
+           [--iommu on|off] [--disk-writes discard|file] [--device ${OPTIONAL_DEVICES.join("|")}]...
            [--serial stdio|FILE] [--until-serial REGEX] [--then TEXT REGEX]... [--max-instructions N] [--timeout SECONDS]
            [--engine interpreter|compiled] [--trace EVENTS] [--stats FILE.json]
        hyperscope compare IMAGE [--memory 256M] [--initrd F] [--append "..."] [--max-instructions N] [--json FILE]
@@ -87,6 +88,7 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 		firmware: undefined,
 		disks: [],
 		cdrom: undefined,
+		iommu: undefined,
 		diskWrites: "discard",
 		devices: [],
 		serial: "stdio",
@@ -132,6 +134,9 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 				break;
 			case "--cdrom":
 				parsed.cdrom = value();
+				break;
+			case "--iommu":
+				parsed.iommu = oneOf(word, value(), ["on", "off"]);
 				break;
 			case "--disk-writes":
 				parsed.diskWrites = oneOf(word, value(), ["discard", "file"]);

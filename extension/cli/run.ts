@@ -137,6 +137,7 @@ export async function runMachine(options: RunArguments): Promise<number> {
 		...(options.firmware === undefined ? {} : { firmware: readFile(options.firmware) }),
 		disks: options.disks.map(readFile),
 		devices: options.devices,
+		...(options.iommu === undefined ? {} : { iommu: options.iommu === "on" }),
 		...(options.engine === undefined ? {} : { engine: options.engine }),
 	});
 	const run = new Run(machine, options);
