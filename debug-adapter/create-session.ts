@@ -28,6 +28,7 @@ import { RegisterHistory } from "./variables/register-history.ts";
 import { rangeOfValue } from "./variables/value-variables.ts";
 import { variableRequests } from "./variables/variable-requests.ts";
 import { VariableStore } from "./variables/variable-store.ts";
+import { type Compare, compareRequests } from "./views/compare-requests.ts";
 import { eventViewRequests } from "./views/event-views.ts";
 import { fragmentViewRequests } from "./views/fragment-views.ts";
 import { hypervisorViewRequests } from "./views/hypervisor-views.ts";
@@ -42,6 +43,8 @@ export type { CreateMachine } from "./launch/launch-requests.ts";
 export interface SessionServices {
 	readonly host: HostServices;
 	readonly createMachine: CreateMachine;
+	/** Runs one guest under every technique; absent where nobody compares. */
+	readonly compare?: Compare;
 }
 
 /** A debug session that is driven by messages. */
@@ -76,7 +79,7 @@ export class HyperscopeSession extends MessageSession {
 }
 
 /** A session without a machine yet; `launch` makes one. */
-export function createSession({ host, createMachine }: SessionServices): HyperscopeSession {
+export function createSession({ host, createMachine, compare }: SessionServices): HyperscopeSession {
 	const session = new HyperscopeSession();
 	const debuggee = new Debuggee(host, session.emitEvent);
 	const machine = () => (debuggee.hasMachine ? debuggee.machine : undefined);
@@ -168,6 +171,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		pageTableViewRequests(debuggee, frames, evaluator, program),
 		fragmentViewRequests(debuggee, frames, evaluator, program),
 		eventViewRequests(debuggee, program),
+		compareRequests(host, session.emitEvent, compare),
 		hypervisorViewRequests(debuggee),
 		iommuViewRequests(debuggee, frames, evaluator),
 		compareRequests(host, createMachine, session),

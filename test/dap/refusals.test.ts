@@ -174,6 +174,13 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
 		{ source: "00:05.0", address: "0", unit: -1 },
 		{ source: "00:1f.9", address: "0" },
 	],
+	"hyperscope/compare": [
+		{},
+		{ program: 5 },
+		{ program: "k", memory: "lots" },
+		{ program: "k", maxInstructions: 0 },
+		{ program: "k" },
+	],
 	"hyperscope/serialInput": [{}, { data: "***" }],
 	"hyperscope/disassembleText": [{ threadId: 1, address: "0", count: 0 }],
 	"hyperscope/setNumberFormat": [{ format: "roman" }],
