@@ -28,7 +28,6 @@ import { RegisterHistory } from "./variables/register-history.ts";
 import { rangeOfValue } from "./variables/value-variables.ts";
 import { variableRequests } from "./variables/variable-requests.ts";
 import { VariableStore } from "./variables/variable-store.ts";
-import { type Compare, compareRequests } from "./views/compare-requests.ts";
 import { eventViewRequests } from "./views/event-views.ts";
 import { fragmentViewRequests } from "./views/fragment-views.ts";
 import { hypervisorViewRequests } from "./views/hypervisor-views.ts";
@@ -43,8 +42,6 @@ export type { CreateMachine } from "./launch/launch-requests.ts";
 export interface SessionServices {
 	readonly host: HostServices;
 	readonly createMachine: CreateMachine;
-	/** Runs one guest under every technique; absent where nobody compares. */
-	readonly compare?: Compare;
 }
 
 /** A debug session that is driven by messages. */
@@ -79,7 +76,7 @@ export class HyperscopeSession extends MessageSession {
 }
 
 /** A session without a machine yet; `launch` makes one. */
-export function createSession({ host, createMachine, compare }: SessionServices): HyperscopeSession {
+export function createSession({ host, createMachine }: SessionServices): HyperscopeSession {
 	const session = new HyperscopeSession();
 	const debuggee = new Debuggee(host, session.emitEvent);
 	const machine = () => (debuggee.hasMachine ? debuggee.machine : undefined);
@@ -171,7 +168,6 @@ export function createSession({ host, createMachine, compare }: SessionServices)
 		pageTableViewRequests(debuggee, frames, evaluator, program),
 		fragmentViewRequests(debuggee, frames, evaluator, program),
 		eventViewRequests(debuggee, program),
-		compareRequests(host, session.emitEvent, compare),
 		hypervisorViewRequests(debuggee),
 		iommuViewRequests(debuggee, frames, evaluator),
 		compareRequests(host, createMachine, session),

@@ -26,7 +26,7 @@ export function compareRequests(
 			const initrd = args.optionalString("initrd");
 			const image = await readNamedFile("Image", program, host);
 			const configuration = {
-				memory: parseMemorySize(memory),
+				memory: parseMemorySize(memory, "hyperscope/compare"),
 				...(initrd === undefined ? {} : { initrd: await readNamedFile("Initial RAM disk", initrd, host) }),
 				...(append === undefined ? {} : { append }),
 			};

@@ -4,12 +4,10 @@ import { createMachine } from "../../emulator/vmm/create-machine.ts";
 import { createSession, type HyperscopeSession } from "../create-session.ts";
 import { type HostServices, nodeHostServices } from "../host-services.ts";
 import type { CreateMachine } from "../launch/launch-requests.ts";
-import type { Compare } from "../views/compare-requests.ts";
 
 export interface ClientOptions {
 	readonly host?: HostServices;
 	readonly createMachine?: CreateMachine;
-	readonly compare?: Compare;
 	/** Texts that depend on where the test runs, and what stands for them in the conversation. */
 	readonly scrub?: readonly (readonly [string, string])[];
 }
@@ -33,7 +31,6 @@ export class DapClient {
 		this.session = createSession({
 			host: options.host ?? nodeHostServices,
 			createMachine: options.createMachine ?? createMachine,
-			...(options.compare ? { compare: options.compare } : {}),
 		});
 		this.session.onDidSendMessage((message) => {
 			const received = structuredClone(message) as unknown as Message;

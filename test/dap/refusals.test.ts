@@ -177,7 +177,7 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
 	"hyperscope/compare": [
 		{},
 		{ program: 5 },
-		{ program: "k", memory: "lots" },
+		{ program: `${samples}/hello/hello.elf`, memory: "lots" },
 		{ program: "k", maxInstructions: 0 },
 		{ program: "k" },
 	],

@@ -74,4 +74,40 @@ describe("views of virtualization in the editor", { skip }, () => {
 			await page.screenshot("without-vmcs");
 		});
 	});
+
+	test("techniques are compared from an image in the explorer", async () => {
+		await scenarios.run("compare", scenarios.workspace("kernel32"), "main.c", async (page) => {
+			await page.fileIsOpen("main.c", "C");
+			const image = page.page.locator(".explorer-folders-view .monaco-list-row", { hasText: "kernel32.elf" }).first();
+			await image.waitFor({ timeout: 30_000 });
+			// The command's menu item is there once the extension's contributions are known.
+			await page.until(
+				async () => {
+					await page.page.keyboard.press("Escape");
+					await page.contextMenu(image, "Compare Techniques…");
+					return true;
+				},
+				"the menu item",
+				60_000,
+			);
+			const view = await page.until(
+				async () => {
+					for (const frame of page.page.frames())
+						if (
+							(await frame
+								.locator("table[data-measure=cost]")
+								.count()
+								.catch(() => 0)) > 0
+						)
+							return frame;
+					return undefined;
+				},
+				"the comparison",
+				240_000,
+			);
+			const heading = (await view.locator("thead").first().textContent()) ?? "";
+			assert.match(heading, /none.*bt/);
+			await page.screenshot("comparison");
+		});
+	});
 });
