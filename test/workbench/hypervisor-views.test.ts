@@ -110,4 +110,21 @@ describe("views of virtualization in the editor", { skip }, () => {
 			await page.screenshot("comparison");
 		});
 	});
+
+	test("a host with an IOMMU: its devices, and the walk of a device address", async () => {
+		const folder = scenarios.workspace("hello");
+		const machine = { vmm: "none", memory: "16M", iommu: true, devices: ["dma-engine"], stopOnEntry: true };
+		launchConfiguration(folder, { program: join(folder, "hello.elf"), ...machine });
+		await scenarios.run("iommu", folder, "main.c", async (page) => {
+			await page.fileIsOpen("main.c", "C");
+			await page.page.keyboard.press("F5");
+			await page.stopped();
+			const view = await openView(page, "Show IOMMU", ".list-row:has-text('DMA engine')");
+			assert.match(await text(view, ".status"), /^Translation off/);
+			await view.getByLabel("Device address").fill("0x100000");
+			await view.getByLabel("Device address").press("Enter");
+			await page.until(async () => /→ hpa:0x100000/.test(await text(view, ".walk .result")), "the walk");
+			await page.screenshot("iommu");
+		});
+	});
 });

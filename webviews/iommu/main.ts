@@ -176,7 +176,7 @@ runView(host, {
 	),
 	lacks: ({ shows }) =>
 		shows?.iommu === false
-			? 'This machine has no IOMMU. Set "io": "passthrough" in launch.json, or start a guest with "vmm": "none" on a host that has one.'
+			? 'This machine has no IOMMU. Set "iommu": true in launch.json, with "vmm": "none", or "io": "passthrough".'
 			: undefined,
 	refresh: () => void refresh(),
 });

@@ -51,7 +51,11 @@ export function walkColumn(walk: WalkInfo): HTMLElement {
 		{ class: "walk", attributes: { "aria-label": tableTitle(walk.table), "data-table": walk.table } },
 		element("h2", {}, tableTitle(walk.table)),
 		walk.steps.length === 0
-			? element("p", { class: "dim" }, "No step: paging is off.")
+			? element(
+					"p",
+					{ class: "dim" },
+					walk.table === "iommu" ? "No step: the request is not translated." : "No step: paging is off.",
+				)
 			: element("ol", { class: "steps" }, ...walk.steps.map(stepItem)),
 		result
 			? element(
