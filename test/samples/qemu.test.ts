@@ -13,6 +13,7 @@ const runs = [
 	{ name: "kernel32", bits: 32, append: "", expected: "expected.txt" },
 	{ name: "kernel32", bits: 32, append: "sensitive", expected: "expected-sensitive.txt" },
 	{ name: "kernel64", bits: 64, append: "", expected: "expected.txt" },
+	{ name: "nanobench", bits: 32, append: "", expected: "expected.txt" },
 ];
 /** isa-debug-exit ends QEMU with (v << 1) | 1; the samples write 0. */
 const successStatus = 1;
