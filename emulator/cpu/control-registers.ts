@@ -19,11 +19,15 @@ const CR4_FLUSHES = Cr4.PSE | Cr4.PAE | Cr4.PGE | Cr4.SMEP | Cr4.SMAP;
 const CR0_LOADS_PDPTES = Cr0.CD | Cr0.NW | Cr0.PG;
 const CR4_LOADS_PDPTES = Cr4.PAE | Cr4.PGE | Cr4.PSE | Cr4.SMEP;
 
+const NOTHING_FIXED = { cr0: 0, cr4: 0 } as const;
+
 const badValue = (): Fault => new Fault(Vector.generalProtection, 0);
 
 export class ControlRegisters {
 	/** CR8 is the task priority of the local APIC (SDM Vol. 3A §10.8.6). Without one, the register only keeps its value. */
 	localApic: LocalApicPort | undefined;
+	/** Bits of CR0 and CR4 that VMX operation keeps set (SDM Vol. 3C §24.8). */
+	fixedByVmx: () => { readonly cr0: number; readonly cr4: number } = () => NOTHING_FIXED;
 	readonly helpers: Record<string, Helper>;
 
 	constructor(
@@ -45,6 +49,8 @@ export class ControlRegisters {
 		if (high !== 0) throw badValue();
 		if (cr0 & Cr0.PG && !(cr0 & Cr0.PE)) throw badValue();
 		if (cr0 & Cr0.NW && !(cr0 & Cr0.CD)) throw badValue();
+		const fixed = this.fixedByVmx().cr0;
+		if ((cr0 & fixed) !== fixed) throw badValue();
 		const changed = old ^ cr0;
 		let { efer } = state;
 		if (changed & Cr0.PG) {
@@ -83,6 +89,8 @@ export class ControlRegisters {
 		const { state, paging } = this.core;
 		if (high !== 0 || low & ~supportedCr4(this.features)) throw badValue();
 		if (state.longMode && !(low & Cr4.PAE)) throw badValue();
+		const fixed = this.fixedByVmx().cr4;
+		if ((low & fixed) !== fixed) throw badValue();
 		const changed = state.cr4 ^ low;
 		if (changed & CR4_LOADS_PDPTES && this.usesPdptes(state.cr0, low, state.efer))
 			if (!paging.loadPdptes(state.i32[State.cr3 >> 2]!)) throw badValue();

@@ -20,9 +20,18 @@ export interface ProcessorFeatures {
 	readonly fsgsbase: boolean;
 	/** User-mode instruction prevention. */
 	readonly umip: boolean;
+	/** Virtual-machine extensions. */
+	readonly vmx: boolean;
 }
 
-export const DEFAULT_FEATURES: ProcessorFeatures = { apic: true, smep: true, smap: true, fsgsbase: true, umip: true };
+export const DEFAULT_FEATURES: ProcessorFeatures = {
+	apic: true,
+	smep: true,
+	smap: true,
+	fsgsbase: true,
+	umip: true,
+	vmx: true,
+};
 
 /** Bits of CR4 that may be set. */
 export function supportedCr4(features: ProcessorFeatures): number {
@@ -38,6 +47,7 @@ export function supportedCr4(features: ProcessorFeatures): number {
 		Cr4.OSFXSR |
 		Cr4.OSXMMEXCPT |
 		(features.umip ? Cr4.UMIP : 0) |
+		(features.vmx ? Cr4.VMXE : 0) |
 		(features.smep ? Cr4.SMEP : 0) |
 		(features.smap ? Cr4.SMAP : 0) |
 		(features.fsgsbase ? Cr4.FSGSBASE : 0)
@@ -85,6 +95,7 @@ const BASIC_FEATURES = {
 /** CPUID.1:ECX (SDM Vol. 2A Table 3-10). */
 const MORE_FEATURES = { SSE3: 1 << 0, SSSE3: 1 << 9 } as const;
 const APIC = 1 << 9;
+const VMX = 1 << 5;
 /** CPUID.1:ECX, with a local APIC. */
 const APIC_FEATURES = { X2APIC: 1 << 21, TSC_DEADLINE: 1 << 24 } as const;
 /** CPUID.80000001H:EDX. */
@@ -118,7 +129,7 @@ export class Cpuid {
 			case 1: {
 				// CLFLUSH line of 8 quadwords; APIC id 0. The APIC bit follows the global enable of IA32_APIC_BASE (SDM Vol. 3A §10.4.3).
 				const enabled = features.apic && (state.i32[apicBaseSlot >> 2]! & 0x800) !== 0;
-				const more = union(MORE_FEATURES) | (features.apic ? union(APIC_FEATURES) : 0);
+				const more = union(MORE_FEATURES) | (features.apic ? union(APIC_FEATURES) : 0) | (features.vmx ? VMX : 0);
 				return [PROCESSOR_SIGNATURE, 0x0800, more, union(BASIC_FEATURES) | (enabled ? APIC : 0)];
 			}
 			case 2:

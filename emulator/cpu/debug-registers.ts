@@ -4,13 +4,13 @@ import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome } from "../engine/helper.ts";
 import { State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
+import { DebugException } from "./exceptions.ts";
 import { type AccessWatch, type WatchedAccess, WatchedFor } from "./memory-access.ts";
 import { Internal } from "./processor-state.ts";
 import { Cr4 } from "./register-bits.ts";
 
 /** DR6 bits (SDM Vol. 3B §17.2.3). */
 export const Dr6 = { BD: 1 << 13, BS: 1 << 14, BT: 1 << 15 } as const;
-const DR6_BREAKPOINTS = 0xf;
 const DR6_WRITABLE = 0xe00f;
 const DR6_ONES = 0xffff0ff0;
 const DR7_WRITABLE = 0xffff23ff;
@@ -102,13 +102,9 @@ export class DebugRegisters implements AccessWatch {
 		this.core.state.i32[Internal.pendingDebug >> 2]! |= bits;
 	}
 
-	/** The #DB with these DR6 bits, to be delivered: DR6 is set (SDM Vol. 3B §17.2.3). */
-	raise(bits: number): Fault {
-		const { state } = this.core;
-		const dr6 = (State.dr + 6 * 8) >> 2;
-		// B0 to B3 tell of this exception alone; the other bits stay until software clears them.
-		state.i32[dr6] = (state.i32[dr6]! & ~DR6_BREAKPOINTS) | bits;
-		return new Fault(Vector.debug);
+	/** The #DB with these DR6 bits, to be delivered. */
+	raise(bits: number): DebugException {
+		return new DebugException(bits);
 	}
 
 	/** Number of a debug register as the instruction means it. @throws {Fault} #UD, #GP(0), #DB */

@@ -35,6 +35,24 @@ export function combine(first: number, firstIsException: boolean, second: Fault)
 	return doubles ? new Fault(Vector.doubleFault, 0) : second;
 }
 
+/** #PF with the linear address, which goes into CR2 when the exception is delivered. */
+export class PageFault extends Fault {
+	constructor(
+		errorCode: number,
+		readonly addressLow: number,
+		readonly addressHigh: number,
+	) {
+		super(Vector.pageFault, errorCode);
+	}
+}
+
+/** #DB with the DR6 bits that are set when the exception is delivered. */
+export class DebugException extends Fault {
+	constructor(readonly bits: number) {
+		super(Vector.debug);
+	}
+}
+
 /** True for faults, whose return address is the instruction itself and whose saved RF is 1 (SDM Vol. 3A §6.5, Vol. 3B §17.3.1.1). */
 export function isFault(vector: number): boolean {
 	return vector !== Vector.debug && vector !== Vector.nmi && vector !== Vector.breakpoint && vector !== Vector.overflow;

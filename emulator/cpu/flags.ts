@@ -8,6 +8,7 @@
 import type { PhysicalMemory } from "../engine/physical-memory.ts";
 import { State } from "../isa/state.ts";
 import { Eflags } from "./register-bits.ts";
+import { VmxWord } from "./vmx/vmx-state.ts";
 
 const RESULT = State.flagsResult >> 2;
 const AUX = State.flagsAux >> 2;
@@ -59,7 +60,7 @@ export class Flags {
 		if (rest) {
 			const now = (this.i32[REST]! & ~rest) | (value & rest);
 			this.i32[REST] = now;
-			this.i32[State.interruptsEnabled >> 2] = (now >> 9) & 1;
+			this.i32[State.interruptsEnabled >> 2] = ((now >> 9) & 1) | this.i32[VmxWord.interruptsUnmasked >> 2]!;
 		}
 	}
 

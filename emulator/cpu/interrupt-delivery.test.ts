@@ -39,7 +39,10 @@ test("a trap gate leaves IF, an interrupt pushes RF as 0 and ends HLT", () => {
 	const bare = withGate(0x20, 0x8f);
 	bare.run("hlt", { length: 1 });
 	assert.equal(bare.processor.halted, true);
-	assert.equal(bare.processor.takeExternalInterrupt(0x20), true);
+	assert.equal(
+		bare.processor.takeExternalInterrupt(() => 0x20),
+		true,
+	);
 	assert.equal(bare.processor.halted, false);
 	assert.deepEqual(frame(bare, 3), [Place.code + 1, Selector.code0, 0x4303]);
 	assert.equal(bare.processor.core.readEflags() & Eflags.IF, Eflags.IF);
@@ -57,7 +60,7 @@ test("from ring 3 the stack comes from the TSS", () => {
 
 test("a 16-bit gate pushes words", () => {
 	const bare = withGate(0x30, 0x86);
-	bare.processor.takeExternalInterrupt(0x30);
+	bare.processor.takeExternalInterrupt(() => 0x30);
 	assert.equal(bare.state.gpr32(4), STACK - 6);
 	assert.deepEqual(
 		[0, 2, 4].map((at) => bare.read16(STACK - 6 + at)),
@@ -224,7 +227,10 @@ test("a fault in delivery has EXT set, a second one is a double fault, a third s
 	};
 	bare.processor.delivery.onShutdown = () => shutdowns++;
 	// Vector 0x21 has no gate: #GP with EXT, delivered.
-	assert.equal(bare.processor.takeExternalInterrupt(0x21), true);
+	assert.equal(
+		bare.processor.takeExternalInterrupt(() => 0x21),
+		true,
+	);
 	assert.equal(frame(bare, 1)[0], 0x21 * 8 + 3);
 	// Without the gate of #GP: #DF; without that: shutdown, the state as it was.
 	bare.gate(Place.idt + 13 * 8, 0, 0, 0);

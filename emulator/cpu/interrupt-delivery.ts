@@ -4,21 +4,23 @@ import { Fault, Vector } from "../engine/fault.ts";
 import { Segment, State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { Descriptor, SystemType } from "./descriptor.ts";
-import { combine, isFault } from "./exceptions.ts";
+import { combine, DebugException, isFault, PageFault } from "./exceptions.ts";
 import { isCanonical } from "./memory-access.ts";
 import { Activity, Internal } from "./processor-state.ts";
 import { Eflags } from "./register-bits.ts";
 import { selectorFault } from "./segmentation.ts";
 import { StackFrame } from "./stack-frame.ts";
 import type { TaskSwitch } from "./task-switch.ts";
+import { VmExit } from "./vmx/vm-exit.ts";
 
 /** General detect ends as the handler of a debug exception is entered (SDM Vol. 3B §17.2.4). */
 const DR7 = (State.dr + 7 * 8) >> 2;
 const DR7_GD = 1 << 13;
 const DR6 = (State.dr + 6 * 8) >> 2;
+const DR6_BREAKPOINTS = 0xf;
 
-/** Where an event comes from. "software" is INT n, INT3 and INTO; "int1" is INT1 (ICEBP), which no gate's DPL stops. */
-export type EventSource = "exception" | "external" | "nmi" | "software" | "int1";
+/** Where an event comes from. "software" is INT n, "software-exception" INT3 and INTO; "int1" is INT1 (ICEBP), which no gate's DPL stops. */
+export type EventSource = "exception" | "external" | "nmi" | "software" | "software-exception" | "int1";
 
 /**
  * Sees an exception or interrupt before it is delivered. Returning true takes it over: nothing is delivered, and State.rip is
@@ -32,6 +34,30 @@ const ERROR_IDT = 1 << 1;
 const ERROR_EXTERNAL = 1 << 0;
 /** DR7.GD */
 const GENERAL_DETECT = 1 << 13;
+
+/** The part of VMX that looks at events in VMX non-root operation. */
+export interface EventInterception {
+	/** Whether the processor is in VMX non-root operation. */
+	readonly active: boolean;
+	/** @returns undefined when the event goes to the guest; else whether the processor goes on (false: shutdown). */
+	intercept(
+		fault: Fault,
+		source: EventSource,
+		delivering: InterceptedDelivery | undefined,
+		instructionLength: number,
+	): boolean | undefined;
+	/** The guest would shut down. @returns whether the processor goes on. */
+	tripleFault(): boolean;
+}
+
+/** An event whose delivery something else interrupts. */
+export interface InterceptedDelivery {
+	readonly vector: number;
+	readonly source: EventSource;
+	readonly errorCode: number | undefined;
+	/** Bytes of the instruction, for software interrupts and exceptions; else 0. */
+	readonly instructionLength: number;
+}
 
 interface Event {
 	readonly vector: number;
@@ -51,6 +77,11 @@ export class InterruptDelivery {
 	onShutdown: () => void = () => {};
 	/** Interrupts and NMIs that were delivered. */
 	delivered = 0;
+
+	/** Present on a processor with VMX. */
+	interception: EventInterception | undefined;
+	/** The software interrupt or exception whose delivery raised the fault that is delivered next. */
+	private interrupted: InterceptedDelivery | undefined;
 
 	/** A handler was entered since the run loop's last debugFaultBefore(): TF as it was before counts no more. */
 	enteredHandler = false;
@@ -76,12 +107,23 @@ export class InterruptDelivery {
 	 * INT n, INT3, INTO and INT1: enters the handler; `ripLow`, `ripHigh` are the return address.
 	 * @returns false when the observer took the event over. @throws {Fault} of the instruction.
 	 */
-	software(vector: number, source: "software" | "int1", ripLow: number, ripHigh: number): boolean {
+	software(
+		vector: number,
+		source: "software" | "software-exception" | "int1",
+		ripLow: number,
+		ripHigh: number,
+	): boolean {
+		const instructionLength = (ripLow - this.core.state.i32[State.rip >> 2]!) & 15;
+		if (this.interception?.active) {
+			const fault = source === "int1" ? new DebugException(0) : new Fault(vector);
+			if (this.interception.intercept(fault, source, undefined, instructionLength) !== undefined) return false;
+		}
 		if (this.onEvent(vector, undefined, source)) return false;
 		const flags = this.core.readEflags() & ~Eflags.RF;
 		try {
 			this.enter({ vector, source, errorCode: undefined, ripLow, ripHigh, flags });
 		} catch (error) {
+			this.interrupted = { vector, source, errorCode: undefined, instructionLength };
 			throw error instanceof Fault && source === "int1" ? external(error) : error;
 		}
 		if (source === "int1") this.beginDebugHandler();
@@ -97,22 +139,49 @@ export class InterruptDelivery {
 		i32[Internal.pendingDebug >> 2] = 0;
 	}
 
-	private run(first: Fault, source: EventSource): boolean {
+	/**
+	 * Event injection at VM entry (SDM Vol. 3C §27.6): State.rip is the guest's first instruction, that of a software event with its length
+	 * before the return address. The event itself causes no exit. False after shutdown.
+	 */
+	inject(vector: number, source: EventSource, errorCode: number | undefined, instructionLength: number): boolean {
+		if (source === "nmi") this.core.state.i32[Internal.nmiBlocked >> 2] = 1;
+		return this.run(new Fault(vector, errorCode), source, { instructionLength });
+	}
+
+	/** Looks at a fault or VM exit before it is delivered: undefined when the guest gets it. */
+	private intercepted(
+		fault: Fault,
+		source: EventSource,
+		delivering: InterceptedDelivery | undefined,
+	): boolean | undefined {
+		return this.interception?.active ? this.interception.intercept(fault, source, delivering, 0) : undefined;
+	}
+
+	private run(first: Fault, source: EventSource, injected?: { readonly instructionLength: number }): boolean {
 		const { state } = this.core;
+		let delivering = this.interrupted;
+		this.interrupted = undefined;
+		if (!injected) {
+			const exited = this.intercepted(first, source, delivering);
+			if (exited !== undefined) return exited;
+		}
 		state.i32[Internal.activity >> 2] = Activity.active;
 		state.setInternal(Internal.shadowBoundary, 0);
 		let fault = first;
 		let from = source;
+		let length = injected?.instructionLength ?? 0;
 		// Table 6-5 leaves at most four faults before shutdown; the bound also holds for benign faults that raise each other.
 		for (let depth = 0; depth < 8; depth++) {
+			this.recordCause(fault);
 			if (this.onEvent(fault.vector, fault.errorCode, from)) return true;
 			try {
+				const rip = state.rip + BigInt(length);
 				this.enter({
 					vector: fault.vector,
 					source: from,
 					errorCode: fault.errorCode,
-					ripLow: state.i32[State.rip >> 2]!,
-					ripHigh: state.i32[(State.rip >> 2) + 1]!,
+					ripLow: Number(BigInt.asIntN(32, rip)),
+					ripHigh: Number(BigInt.asIntN(32, rip >> 32n)),
 					flags: this.pushedFlags(fault.vector, from),
 				});
 				if (fault.vector === Vector.debug) state.i32[DR7]! &= ~DR7_GD;
@@ -120,15 +189,39 @@ export class InterruptDelivery {
 				return true;
 			} catch (error) {
 				if (!(error instanceof Fault)) throw error;
-				const next = combine(fault.vector, from === "exception", error);
+				const { vector, errorCode } = fault;
+				delivering = { vector, source: from, errorCode, instructionLength: length };
+				const raised = external(error);
+				const exited = this.intercepted(raised, "exception", delivering);
+				if (exited !== undefined) return exited;
+				const next = combine(fault.vector, from === "exception", raised);
 				if (!next) break;
-				fault = next === error ? external(error) : next;
+				if (next !== raised) {
+					// A double fault is no exit during delivery (SDM Vol. 3C §28.2.4).
+					const doubled = this.intercepted(next, "exception", undefined);
+					if (doubled !== undefined) return doubled;
+				}
+				fault = next;
 				from = "exception";
+				length = 0;
 			}
 		}
+		if (this.interception?.active) return this.interception.tripleFault();
 		state.i32[Internal.activity >> 2] = Activity.shutdown;
 		this.onShutdown();
 		return false;
+	}
+
+	/** CR2 and DR6 tell of an exception from the moment of its delivery. */
+	recordCause(fault: Fault): void {
+		const { i32 } = this.core.state;
+		if (fault instanceof PageFault) {
+			i32[State.cr2 >> 2] = fault.addressLow;
+			i32[(State.cr2 >> 2) + 1] = fault.addressHigh;
+		} else if (fault instanceof DebugException) {
+			// B0 to B3 tell of this exception alone; the other bits stay until software clears them (SDM Vol. 3B §17.2.3).
+			i32[DR6] = (i32[DR6]! & ~DR6_BREAKPOINTS) | fault.bits;
+		}
 	}
 
 	private pushedFlags(vector: number, source: EventSource): number {
@@ -183,7 +276,8 @@ export class InterruptDelivery {
 				? gate.type === SystemType.interruptGate || gate.type === SystemType.trapGate
 				: gate.type === SystemType.taskGate || (gate.type & 6) === 6;
 		if (!gate.isSystem || !allowed) throw new Fault(Vector.generalProtection, error);
-		if (event.source === "software" && gate.dpl < state.cpl) throw new Fault(Vector.generalProtection, error);
+		if ((event.source === "software" || event.source === "software-exception") && gate.dpl < state.cpl)
+			throw new Fault(Vector.generalProtection, error);
 		if (!gate.present) throw new Fault(Vector.segmentNotPresent, error);
 		return gate;
 	}
@@ -337,7 +431,13 @@ export class InterruptDelivery {
 /** The fault with EXT set in its error code; page faults and the code of #AC and #DF have no such bit (SDM Vol. 3A §6.13). */
 function external(fault: Fault): Fault {
 	const { vector, errorCode } = fault;
-	if (errorCode === undefined || vector === Vector.pageFault || vector === Vector.doubleFault) return fault;
+	if (
+		errorCode === undefined ||
+		fault instanceof VmExit ||
+		vector === Vector.pageFault ||
+		vector === Vector.doubleFault
+	)
+		return fault;
 	if (vector === Vector.alignmentCheck) return fault;
 	return new Fault(vector, errorCode | ERROR_EXTERNAL);
 }

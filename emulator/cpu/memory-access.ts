@@ -410,7 +410,7 @@ export class MemoryAccess {
 		for (let done = 0; done < length; ) {
 			const at = BigInt.asUintN(mask, linear + BigInt(done));
 			const size = Math.min(length - done, PAGE - Number(at & 0xfffn));
-			const address = translateInspected(this.physical, tables, at);
+			const address = translateInspected(this.physical, tables, at, this.paging.ept);
 			if (address === undefined || !action(address, size)) return;
 			done += size;
 		}

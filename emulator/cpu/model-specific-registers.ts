@@ -17,10 +17,13 @@ interface StoredRow {
 	readonly accepts?: (value: bigint) => boolean;
 	/** Bits that keep their value when written. */
 	readonly fixed?: bigint;
+	/** Once this bit is set, writing raises #GP(0). */
+	readonly lockedBy?: bigint;
 }
 
 const canonical = (value: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, value)) === value;
 const readOnly = (): boolean => false;
+const FEATURE_CONTROL = 0x3a;
 const MEMORY_TYPES = [0n, 1n, 4n, 5n, 6n];
 
 /** Eight fields of memory types (SDM Vol. 3A §11.12.2 for PAT with UC-, §11.11.2 for MTRRs without). */
@@ -46,6 +49,14 @@ const STORED: readonly StoredRow[] = [
 		reset: 0xfee00900n,
 		accepts: (value) => (value & ~(ADDRESS_FIELD | 0xd00n)) === 0n,
 	},
+	// Locked by whoever decides: firmware, or the operating system that is started without one (SDM Vol. 3C §24.7).
+	{
+		name: "IA32_FEATURE_CONTROL",
+		address: FEATURE_CONTROL,
+		reset: 0n,
+		accepts: (value) => (value & ~0x5n) === 0n,
+		lockedBy: 1n,
+	},
 	{ name: "IA32_BIOS_SIGN_ID", address: 0x8b, reset: 0n },
 	// Eight variable ranges, fixed ranges, write combining.
 	{ name: "IA32_MTRRCAP", address: 0xfe, reset: 0x508n, accepts: readOnly },
@@ -59,8 +70,8 @@ const STORED: readonly StoredRow[] = [
 	// Deviation: fast strings (0), automatic thermal control (3), SpeedStep (16), MONITOR (18), the CPUID limit (22), xTPR (23)
 	// and XD disable (34) keep what is written and change nothing.
 	{ name: "IA32_MISC_ENABLE", address: 0x1a0, reset: 0x1801n, fixed: ~0x4_00c5_0009n },
-	// Branch tracing is not there: only 0 can be written.
-	{ name: "IA32_DEBUGCTL", address: 0x1d9, reset: 0n, accepts: (value) => value === 0n },
+	// Deviation: LBR and BTF keep what is written and change nothing: no branch is recorded, and single steps stay single.
+	{ name: "IA32_DEBUGCTL", address: 0x1d9, reset: 0n, accepts: (value) => (value & ~3n) === 0n },
 	{ name: "IA32_PAT", address: 0x277, reset: 0x0007040600070406n, accepts: validPat },
 	{
 		name: "IA32_MTRR_DEF_TYPE",
@@ -96,24 +107,25 @@ const STORED: readonly StoredRow[] = [
 
 const isX2apic = (address: number): boolean => address >= X2apicMsr.first && address <= X2apicMsr.last;
 
-function slotOf(name: string): number {
+/** Byte offset in the state of a stored MSR. @throws {RangeError} for a name that has no row. */
+export function msrSlot(name: string): number {
 	const index = STORED.findIndex((row) => row.name === name);
 	if (index < 0 || index >= MSR_SLOTS) throw new RangeError(`${name} has no slot in the processor's state.`);
 	return State.msr + index * 8;
 }
 
-export const kernelGsBaseSlot = slotOf("IA32_KERNEL_GS_BASE");
-export const apicBaseSlot = slotOf("IA32_APIC_BASE");
+export const kernelGsBaseSlot = msrSlot("IA32_KERNEL_GS_BASE");
+export const apicBaseSlot = msrSlot("IA32_APIC_BASE");
 /** Byte offsets of the MSRs that SYSENTER and SYSCALL read. */
 export const SystemCallMsr = {
-	sysenterCs: slotOf("IA32_SYSENTER_CS"),
-	sysenterEsp: slotOf("IA32_SYSENTER_ESP"),
-	sysenterEip: slotOf("IA32_SYSENTER_EIP"),
-	star: slotOf("IA32_STAR"),
-	lstar: slotOf("IA32_LSTAR"),
-	fmask: slotOf("IA32_FMASK"),
+	sysenterCs: msrSlot("IA32_SYSENTER_CS"),
+	sysenterEsp: msrSlot("IA32_SYSENTER_ESP"),
+	sysenterEip: msrSlot("IA32_SYSENTER_EIP"),
+	star: msrSlot("IA32_STAR"),
+	lstar: msrSlot("IA32_LSTAR"),
+	fmask: msrSlot("IA32_FMASK"),
 } as const;
-const tscAuxSlot = slotOf("IA32_TSC_AUX");
+const tscAuxSlot = msrSlot("IA32_TSC_AUX");
 
 interface Row {
 	readonly name: string;
@@ -140,6 +152,7 @@ export class ModelSpecificRegisters {
 				name: row.name,
 				read: () => BigInt.asUintN(64, state.i64[slot]!),
 				write: (value) => {
+					if (row.lockedBy && state.i64[slot]! & row.lockedBy) throw new Fault(Vector.generalProtection, 0);
 					if (row.accepts && !row.accepts(value)) throw new Fault(Vector.generalProtection, 0);
 					if (row.address === 0x1b && this.localApic && !this.localApic.writeBaseMsr(value))
 						throw new Fault(Vector.generalProtection, 0);
@@ -174,6 +187,16 @@ export class ModelSpecificRegisters {
 			});
 		}
 		this.helpers = this.instructions();
+	}
+
+	/** Adds read-only MSRs: what the processor tells of a feature. */
+	addConstants(rows: readonly { readonly name: string; readonly address: number; readonly value: bigint }[]): void {
+		for (const { name, address, value } of rows) {
+			const write = (): never => {
+				throw new Fault(Vector.generalProtection, 0);
+			};
+			this.rows.set(address, { name, read: () => value, write });
+		}
 	}
 
 	/** Power-on values. */

@@ -82,10 +82,18 @@ const GIB4 = 0x100000000;
 /** Entries that one call of inspectMappings() reads at most: tables of a hostile guest may lead to each other without end. */
 const ENTRY_BUDGET = 1 << 24;
 
-/** Host-physical memory as memory of tables. */
-export function physicalTables(physical: PhysicalMemory): TableMemory {
+/** Extended page tables, as far as looking needs them. */
+export interface SecondTranslation {
+	/** The host-physical frame of a guest-physical one; undefined when it has none. */
+	inspect(frame: number): { readonly frame: number | undefined };
+}
+
+/** Host-physical memory as memory of tables; with `ept` guest-physical memory. */
+export function physicalTables(physical: PhysicalMemory, ept?: SecondTranslation): TableMemory {
 	return {
-		page(address) {
+		page(tableAddress) {
+			const address = ept ? secondAddress(ept, tableAddress) : tableAddress;
+			if (address === undefined) return undefined;
 			if (!physical.isBacked(address)) return undefined;
 			const first = physical.placeOfPage(Math.floor(address / 4096)) / 4;
 			return physical.i32.subarray(first, first + 1024);
@@ -258,9 +266,20 @@ export function inspectWalk(
 }
 
 /** The address that a linear address is mapped to, whatever the rights; undefined when it is not. */
-export function translateInspected(physical: PhysicalMemory, tables: Tables, linear: bigint): number | undefined {
+export function translateInspected(
+	physical: PhysicalMemory,
+	tables: Tables,
+	linear: bigint,
+	ept?: SecondTranslation,
+): number | undefined {
 	if (tables.paging === "4-level" && BigInt.asIntN(48, linear) !== BigInt.asIntN(64, linear)) return undefined;
-	return inspectWalk(physicalTables(physical), tables, linear).result?.address;
+	const address = inspectWalk(physicalTables(physical, ept), tables, linear).result?.address;
+	return address === undefined || ept === undefined ? address : secondAddress(ept, address);
+}
+
+function secondAddress(ept: SecondTranslation, address: number): number | undefined {
+	const { frame } = ept.inspect(Math.floor(address / 4096));
+	return frame === undefined ? undefined : frame * 4096 + (address % 4096);
 }
 
 /**

@@ -3,11 +3,12 @@
 // The walk sets the accessed flag of an entry as soon as it leads on to the next table, that of the last entry and its dirty
 // flag once the access is allowed (SDM Vol. 3A §4.8). Linear addresses are i32 halves, physical addresses Numbers.
 
-import { Fault, Vector } from "../engine/fault.ts";
 import { PageKind, type PhysicalMemory } from "../engine/physical-memory.ts";
 import { RAM_BASE, State } from "../isa/state.ts";
+import { PageFault } from "./exceptions.ts";
 import { Internal, type ProcessorState } from "./processor-state.ts";
 import { Cr0, Cr4, Efer, Eflags } from "./register-bits.ts";
+import type { ExtendedPageTables } from "./vmx/extended-page-tables.ts";
 
 /** What an access is. The low bits are those of the page-fault error code (SDM Vol. 3A §4.7, Figure 4-12). */
 export const PageAccess = {
@@ -65,6 +66,8 @@ export class Paging {
 	private readonly hugePages = new Int32Array(LARGE_PAGE_MARKS);
 	/** What a mark has that was set since the last flush. */
 	private stamp = 1;
+	/** The second translation, of guest-physical addresses, while a guest runs under EPT. */
+	ept: ExtendedPageTables | undefined;
 
 	constructor(private readonly state: ProcessorState) {
 		this.physical = state.physical;
@@ -73,7 +76,7 @@ export class Paging {
 
 	/**
 	 * Host-physical address of a canonical linear address, for an access of PageAccess flags.
-	 * @throws {Fault} #PF, with CR2 set.
+	 * @throws {PageFault} #PF. @throws {VmExit} EPT violations and misconfigurations, in VMX non-root operation.
 	 */
 	translate(low: number, high: number, access: number): number {
 		return this.translateFrame(low, high, access) * 0x1000 + (low & 0xfff);
@@ -81,6 +84,23 @@ export class Paging {
 
 	/** The same as the number of a 4-KByte frame. Frame numbers have 28 bits, so that the walk computes with small integers. */
 	translateFrame(low: number, high: number, access: number): number {
+		const { ept } = this;
+		if (ept === undefined) return this.walk(low, high, access);
+		ept.begin(low, high);
+		const frame = this.walk(low, high, access);
+		const { writable } = this;
+		const host = ept.finalFrame(
+			frame,
+			low & 0xfff,
+			(access & PageAccess.write) !== 0,
+			(access & PageAccess.fetch) !== 0,
+		);
+		this.writable = writable && ept.writable;
+		return host;
+	}
+
+	/** The guest's own tables: without EPT the frame is the host's. */
+	private walk(low: number, high: number, access: number): number {
 		const { i32 } = this;
 		if ((i32[State.cr0 >> 2]! & Cr0.PG) === 0) {
 			this.writable = true;
@@ -194,26 +214,26 @@ export class Paging {
 
 	/** Word `word` of the table in a frame. */
 	private readWord(table: number, word: number): number {
+		if (this.ept) table = this.ept.tableFrame(table, word * 4, false);
 		const kind = this.physical.kindOf(table);
 		if (kind === PageKind.ram) return this.i32[(RAM_BASE >> 2) + table * 1024 + word]!;
 		return this.physical.read(table * 0x1000 + word * 4, 4) | 0;
 	}
 
 	private writeWord(table: number, word: number, value: number): void {
+		if (this.ept) table = this.ept.tableFrame(table, word * 4, true);
 		this.physical.write(table * 0x1000 + word * 4, 4, value >>> 0);
 	}
 
 	private fault(low: number, high: number, access: number, error: number): never {
 		const { i32 } = this;
-		i32[State.cr2 >> 2] = low;
-		i32[(State.cr2 >> 2) + 1] = high;
 		error |= access & (PageAccess.write | PageAccess.user);
 		if (access & PageAccess.fetch) {
 			// I/D is reported only where a fetch can be told from a read (SDM Vol. 3A §4.7).
 			const cr4 = i32[State.cr4 >> 2]!;
 			if (cr4 & Cr4.SMEP || (cr4 & Cr4.PAE && i32[State.efer >> 2]! & Efer.NXE)) error |= PageAccess.fetch;
 		}
-		throw new Fault(Vector.pageFault, error);
+		throw new PageFault(error, low, high);
 	}
 
 	/** Forgets all translations in the TLB (SDM Vol. 3A §4.10.4.1). Global pages go with the rest. */
@@ -237,14 +257,22 @@ export class Paging {
 	 */
 	loadPdptes(cr3Low: number): boolean {
 		const table = (cr3Low & ~0x1f) >>> 0;
+		this.ept?.beginWithoutLinear();
 		const entries = new Int32Array(8);
 		for (let word = 0; word < 8; word++) entries[word] = this.readWord(table >>> 12, ((table & 0xfff) >> 2) + word);
 		for (let index = 0; index < 4; index++) {
-			const low = entries[index * 2]!;
-			const high = entries[index * 2 + 1]!;
-			if (low & PRESENT && (low & RESERVED_PDPTE || high & (NX_HIGH | RESERVED_HIGH_PAE))) return false;
+			if (hasReservedBits(entries[index * 2]!, entries[index * 2 + 1]!)) return false;
 		}
 		this.i32.set(entries, Internal.pdpte >> 2);
 		return true;
 	}
+
+	/** Whether a PDPTE sets no reserved bit. */
+	isPdpte(entry: bigint): boolean {
+		return !hasReservedBits(Number(BigInt.asIntN(32, entry)), Number(BigInt.asIntN(32, entry >> 32n)));
+	}
+}
+
+function hasReservedBits(low: number, high: number): boolean {
+	return (low & PRESENT) !== 0 && ((low & RESERVED_PDPTE) !== 0 || (high & (NX_HIGH | RESERVED_HIGH_PAE)) !== 0);
 }

@@ -35,7 +35,7 @@ export class PortIo {
 	}
 
 	/** @throws {Fault} #GP(0) when neither IOPL nor the I/O permission bitmap allows the ports (SDM Vol. 1 §19.5). */
-	private checkPermission(port: number, size: number): void {
+	checkPermission(port: number, size: number): void {
 		const { state, memory } = this.core;
 		if (!state.protectedMode || (!state.virtual8086 && state.cpl <= state.iopl)) return;
 		const limit = state.limit(Segment.tr);

@@ -5,6 +5,7 @@ import type { PhysicalMemory } from "../engine/physical-memory.ts";
 import type { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
 import { Segment, type SegmentIndex, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { Access, Cr0, Cr4, Efer, Eflags } from "./register-bits.ts";
+import { VmxWord } from "./vmx/vmx-state.ts";
 
 /** Internal words of the processor: i64 slots at the end of the MSR area, counted down from the last. */
 export const Internal = {
@@ -172,7 +173,13 @@ export class ProcessorState {
 
 	set flagsRest(value: number) {
 		this.i32[State.flagsRest >> 2] = value;
-		this.i32[State.interruptsEnabled >> 2] = (value >> 9) & 1;
+		this.updateInterruptsEnabled();
+	}
+
+	/** External interrupts are taken when IF is set, or whatever it says while they cause VM exits. */
+	updateInterruptsEnabled(): void {
+		const { i32 } = this;
+		i32[State.interruptsEnabled >> 2] = ((i32[State.flagsRest >> 2]! >> 9) & 1) | i32[VmxWord.interruptsUnmasked >> 2]!;
 	}
 
 	/** A word of `Internal` as a Number: counts below 2^53. */

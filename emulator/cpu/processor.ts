@@ -7,7 +7,7 @@ import type { TranslationLookasideBuffer } from "../engine/translation-lookaside
 import { Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { ControlRegisters } from "./control-registers.ts";
 import { ProcessorCore } from "./core.ts";
-import { Cpuid, DEFAULT_FEATURES, type ProcessorFeatures } from "./cpuid.ts";
+import { Cpuid, DEFAULT_FEATURES, type ProcessorFeatures, supportedCr4 } from "./cpuid.ts";
 import { DebugRegisters, Dr6 } from "./debug-registers.ts";
 import { descriptorInstructions } from "./descriptor-instructions.ts";
 import { FarTransfer } from "./far-transfer.ts";
@@ -25,6 +25,7 @@ import { segmentInstructions } from "./segment-instructions.ts";
 import { softwareInterrupts } from "./software-interrupt.ts";
 import { systemCalls } from "./system-calls.ts";
 import { TaskSwitch } from "./task-switch.ts";
+import { VMX_HELPERS, Vmx } from "./vmx/vmx.ts";
 
 /** What a processor is put into. */
 export interface ProcessorSurroundings {
@@ -36,6 +37,8 @@ export interface ProcessorSurroundings {
 	/** Instructions retired before the current one. */
 	readonly retired: () => number;
 	readonly features?: Partial<ProcessorFeatures>;
+	/** Makes the run loop look at what is due: VMX operation has changed. */
+	readonly attention?: () => void;
 	/** FERR# is asserted (IRQ 13 in a PC): an x87 exception while CR0.NE is clear. */
 	readonly ferr?: () => void;
 }
@@ -51,6 +54,8 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	readonly modelSpecific: ModelSpecificRegisters;
 	readonly cpuid: Cpuid;
 	readonly helpers: Readonly<Record<string, Helper>>;
+	/** Absent when the processor has no VMX. */
+	readonly vmx: Vmx | undefined;
 	/** Watches of debuggers and the VMM; the debug registers' own comes with them. */
 	private watches: readonly AccessWatch[] = [];
 
@@ -70,7 +75,8 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		const undefinedInstruction: Helper = () => {
 			throw new Fault(Vector.invalidOpcode);
 		};
-		this.helpers = {
+		const ports = new PortIo(core, surroundings.ports, this.debug);
+		const helpers: Record<string, Helper> = {
 			...segmentInstructions(core),
 			...descriptorInstructions(core),
 			...flagsInstructions(core, features),
@@ -86,7 +92,8 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 			}),
 			...this.control.helpers,
 			...this.modelSpecific.helpers,
-			...new PortIo(core, surroundings.ports, this.debug).helpers,
+			...ports.helpers,
+			pause: () => Outcome.next,
 			cpuid: this.cpuid.cpuid,
 			iret: new InterruptReturn(core, tasks).iret,
 			jumpFar,
@@ -103,6 +110,21 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 			xgetbv: undefinedInstruction,
 			deviceNotAvailable: (_record, use) => this.deviceNotAvailable(use),
 		};
+		for (const name of VMX_HELPERS) helpers[name] = undefinedInstruction;
+		if (features.vmx) {
+			this.vmx = new Vmx({
+				core,
+				modelSpecific: this.modelSpecific,
+				delivery: this.delivery,
+				control: this.control,
+				tasks,
+				ports,
+				now: surroundings.timestamp,
+				cr4: supportedCr4(features),
+				onModeSwitch: surroundings.attention ?? (() => {}),
+			});
+			this.helpers = this.vmx.wrap(helpers);
+		} else this.helpers = helpers;
 		this.debug.onDataBreakpoints = () => this.applyWatches();
 		this.reset();
 	}
@@ -111,12 +133,14 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	reset(): void {
 		this.core.state.reset();
 		this.modelSpecific.reset();
+		this.vmx?.reset();
 		this.applyWatches();
 	}
 
 	/** To be called after the state bytes were replaced as a whole (a snapshot was restored). */
 	restored(): void {
 		this.core.state.restored();
+		this.vmx?.restored();
 		this.applyWatches();
 	}
 
@@ -162,11 +186,13 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 
 	/** True when takeExternalInterrupt() may be called now. */
 	get canTakeInterrupt(): boolean {
+		if (this.vmx?.active) return this.vmx.events.canTakeInterrupt();
 		return (this.core.state.flagsRest & Eflags.IF) !== 0 && !this.inInterruptShadow;
 	}
 
 	/** True when takeNmi() may be called now. */
 	get canTakeNmi(): boolean {
+		if (this.vmx?.active) return this.vmx.events.canTakeNmi();
 		return this.core.state.i32[Internal.nmiBlocked >> 2] === 0 && !this.inInterruptShadow;
 	}
 
@@ -175,7 +201,9 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		return this.core.state.i32[Internal.activity >> 2]!;
 	}
 
+	/** Halted, or in another state in which no instruction is executed and something may end it. */
 	get halted(): boolean {
+		if (this.vmx?.active) return this.activity !== Activity.active || this.vmx.waitsForSipi;
 		return this.activity === Activity.halted;
 	}
 
@@ -184,17 +212,22 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		const { state } = this.core;
 		if (state.flagsRest & Eflags.TF || this.inInterruptShadow || state.i32[Internal.pendingDebug >> 2] !== 0)
 			return true;
+		if (this.vmx?.active && this.vmx.events.needsSingleSteps) return true;
 		return (state.i32[(State.dr + 7 * 8) >> 2]! & 0xff) !== 0;
 	}
 
-	/** Delivers an external interrupt between instructions and ends HLT; false after shutdown. */
-	takeExternalInterrupt(vector: number): boolean {
-		return this.delivery.interrupt(vector, "external");
+	/**
+	 * Takes an external interrupt between instructions, which ends HLT or causes a VM exit; false after shutdown.
+	 * @param acknowledge the acknowledge cycle: it gives the vector. A VM exit need not ask for it.
+	 */
+	takeExternalInterrupt(acknowledge: () => number): boolean {
+		const exited = this.vmx?.events.externalInterrupt(acknowledge);
+		return exited ?? this.delivery.interrupt(acknowledge(), "external");
 	}
 
 	/** Delivers an NMI between instructions, blocks further ones until IRET and ends HLT; false after shutdown. */
 	takeNmi(): boolean {
-		return this.delivery.interrupt(Vector.nmi, "nmi");
+		return this.vmx?.events.nmi() ?? this.delivery.interrupt(Vector.nmi, "nmi");
 	}
 
 	/**

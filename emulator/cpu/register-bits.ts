@@ -55,6 +55,7 @@ export const Cr4 = {
 	OSFXSR: 1 << 9,
 	OSXMMEXCPT: 1 << 10,
 	UMIP: 1 << 11,
+	VMXE: 1 << 13,
 	FSGSBASE: 1 << 16,
 	SMEP: 1 << 20,
 	SMAP: 1 << 21,

@@ -14,7 +14,11 @@ const IO_MAP_BASE = 0x66;
 export function softwareInterrupts(core: ProcessorCore, delivery: InterruptDelivery): Record<string, Helper> {
 	const { state, operands, memory } = core;
 
-	const raise = (record: number, vector: number, source: Extract<EventSource, "software" | "int1">): Outcome => {
+	const raise = (
+		record: number,
+		vector: number,
+		source: Extract<EventSource, "software" | "software-exception" | "int1">,
+	): Outcome => {
 		const low = operands.nextRip(record);
 		if (!delivery.software(vector, source, low, operands.high)) return Outcome.exit;
 		return core.leave();
@@ -56,11 +60,11 @@ export function softwareInterrupts(core: ProcessorCore, delivery: InterruptDeliv
 			}
 			return raise(record, vector, "software");
 		},
-		interrupt3: (record) => raise(record, Vector.breakpoint, "software"),
+		interrupt3: (record) => raise(record, Vector.breakpoint, "software-exception"),
 		interruptOverflow(record) {
 			if (state.mode64) throw new Fault(Vector.invalidOpcode);
 			if ((core.flags.readEflags() & Eflags.OF) === 0) return Outcome.next;
-			return raise(record, Vector.overflow, "software");
+			return raise(record, Vector.overflow, "software-exception");
 		},
 		interrupt1: (record) => raise(record, Vector.debug, "int1"),
 		/** BOUND: register 0 is the index, the memory operand the two bounds (SDM Vol. 2A, BOUND). */

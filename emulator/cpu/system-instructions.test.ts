@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareProcessor, gpr, Place, Selector } from "../../test/tools/bare-processor.ts";
-import { Vector } from "../engine/fault.ts";
+import { type Fault, Vector } from "../engine/fault.ts";
 import { Outcome } from "../engine/helper.ts";
 import { RecordFlags, Segment, State } from "../isa/state.ts";
 import { CoprocessorUse } from "./processor.ts";
@@ -11,6 +11,12 @@ import { Access, Cr0, Cr4, Efer, Eflags } from "./register-bits.ts";
 
 const GP = Vector.generalProtection;
 const UD = Vector.invalidOpcode;
+
+/** What delivery of the exception leaves in DR6 and CR2. */
+function record(bare: BareProcessor, fault: Fault | undefined): Fault | undefined {
+	if (fault) bare.processor.delivery.recordCause(fault);
+	return fault;
+}
 
 test("power-on state (SDM Vol. 3A Table 9-1)", () => {
 	const { state, processor } = new BareProcessor();
@@ -418,11 +424,11 @@ test("instruction breakpoints and single steps make #DB with their DR6 bits", ()
 	const bare = new BareProcessor().protectedMode();
 	bare.processor.debug.write(2, Place.code, 0);
 	bare.processor.debug.write(7, 1 << 4, 0);
-	assert.equal(bare.processor.debugFaultBefore()?.vector, Vector.debug);
+	assert.equal(record(bare, bare.processor.debugFaultBefore())?.vector, Vector.debug);
 	assert.equal(bare.state.i32[(State.dr + 48) >> 2]! & 0xf, 4);
 	bare.processor.core.writeEflags(Eflags.RF, Eflags.RF);
 	assert.equal(bare.processor.debugFaultBefore(), undefined, "RF holds it back");
-	bare.processor.debugTrapAfter(true);
+	record(bare, bare.processor.debugTrapAfter(true));
 	assert.equal(bare.state.i32[(State.dr + 48) >> 2]! & 0x4000, 0x4000);
 	bare.state.setGpr32(0, Selector.data0);
 	bare.run("moveToSegment", { registers: [Segment.ss, gpr(0)] });
@@ -438,7 +444,7 @@ test("DR6 tells the breakpoints of the last exception alone, and entering its ha
 	bare.processor.debug.write(2, Place.code, 0);
 	bare.processor.debug.write(6, 0x400a, 0);
 	bare.processor.debug.write(7, (1 << 4) | 0x2000, 0);
-	const hit = bare.processor.debugFaultBefore()!;
+	const hit = record(bare, bare.processor.debugFaultBefore())!;
 	assert.equal(dr(6) & 0xe00f, 0x4004, "B1 and B3 are gone, BS stays");
 	assert.equal(bare.processor.deliver(hit), true);
 	assert.equal(dr(7) & 0x2000, 0);
@@ -520,7 +526,7 @@ test("INT n clears TF without a single-step trap; the T flag of a task traps bef
 	assert.equal(bare.processor.debugTrapAfter(true)?.vector, Vector.debug);
 	bare.processor.debug.requestTrap(1 << 15);
 	assert.equal(bare.processor.needsSingleSteps, true);
-	assert.equal(bare.processor.debugFaultBefore()?.vector, Vector.debug);
+	assert.equal(record(bare, bare.processor.debugFaultBefore())?.vector, Vector.debug);
 	assert.equal(bare.state.i32[(State.dr + 48) >> 2]! & 0x8000, 0x8000);
 });
 

@@ -23,6 +23,9 @@ const LOCAL_BREAKPOINTS = 0x155;
 const DEBUG_TASK_SWITCH = 1 << 15;
 
 export class TaskSwitch {
+	/** Called before anything of a task switch is done, once its descriptor is known to be good; `eip` is as in switchTo(). May throw a VM exit. */
+	onSwitch: (selector: number, source: TaskSwitchSource, eip: number) => void = () => {};
+
 	constructor(private readonly core: ProcessorCore) {}
 
 	/** The TSS descriptor of a selector for JMP, CALL, a task gate or an interrupt. @throws {Fault} #GP, #NP with the selector. */
@@ -60,6 +63,7 @@ export class TaskSwitch {
 		const layout = wide ? LAYOUT_32 : LAYOUT_16;
 		if (descriptor.limit < (wide ? MINIMUM_LIMIT_32 : MINIMUM_LIMIT_16))
 			throw selectorFault(Vector.invalidTss, selector);
+		this.onSwitch(selector, source, eip);
 		const base = descriptor.baseLow;
 		const oldBase = state.baseLow(Segment.tr);
 		const oldSelector = state.selector(Segment.tr);

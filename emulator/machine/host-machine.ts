@@ -4,7 +4,7 @@
 // while it is halted, time moves at once to the next alarm. So nothing here depends on the host's clock.
 
 import { ArchitecturalProcessor } from "../cpu/processor.ts";
-import { Internal } from "../cpu/processor-state.ts";
+import { Activity, Internal } from "../cpu/processor-state.ts";
 import { VirtualClock } from "../devices/clock.ts";
 import type { DmaMemory } from "../devices/dma-port.ts";
 import { ExecutionEngine } from "../engine/execution-engine.ts";
@@ -96,6 +96,7 @@ export class HostMachine {
 			timestamp: () => this.now(),
 			retired: () => this.engine.retired,
 			ferr: () => this.devices.coprocessorError.assert(),
+			attention: () => this.engine?.stopAfterInstruction(),
 		});
 		this.processor.connectLocalApic(this.devices.localApicPort);
 		this.engine = new ExecutionEngine(this.physical, this.tlb, this.processor);
@@ -167,13 +168,17 @@ export class HostMachine {
 			if (!this.holdInterrupts) {
 				this.clock.advanceTo(this.now());
 				if (this.pending) continue;
+				const exited = processor.vmx?.events.betweenInstructions(this.now());
+				if (exited === false) return { kind: "shutdown" };
+				if (exited) continue;
 				if (!this.takeInterrupt()) return { kind: "shutdown" };
 				if (this.pending) continue;
+				if (processor.activity === Activity.shutdown && !processor.vmx?.active) return { kind: "shutdown" };
 				if (processor.halted) {
 					if (!this.skipToAlarm()) return { kind: "halted" };
 					continue;
 				}
-				slice = Math.min(slice, Math.max(1, this.clock.nextAlarm() - this.now()));
+				slice = Math.min(slice, Math.max(1, this.nextAlarm() - this.now()));
 			} else if (processor.halted) return { kind: "halted" };
 			this.clock.live = this.live;
 			const reason = processor.needsSingleSteps ? this.singleStep() : engine.execute(slice);
@@ -199,7 +204,7 @@ export class HostMachine {
 			return processor.takeNmi();
 		}
 		if (i32[State.interruptRequest >> 2] !== 0 && processor.canTakeInterrupt) {
-			return processor.takeExternalInterrupt(this.devices.acknowledge());
+			return processor.takeExternalInterrupt(() => this.devices.acknowledge());
 		}
 		return true;
 	}
@@ -211,7 +216,9 @@ export class HostMachine {
 		if (before) return processor.deliver(before) ? ExitReason.fuel : ExitReason.shutdown;
 		const trapFlag = (this.physical.i32[State.flagsRest >> 2]! & TRAP_FLAG) !== 0;
 		const retired = engine.retired;
+		const monitorTrap = processor.vmx?.events.isTrapArmed ?? false;
 		const reason = engine.execute(1);
+		if (monitorTrap) processor.vmx?.events.trapAfterInstruction();
 		if (engine.retired > retired) {
 			const after = processor.debugTrapAfter(trapFlag);
 			if (after && !processor.deliver(after)) return ExitReason.shutdown;
@@ -225,9 +232,14 @@ export class HostMachine {
 		return pending;
 	}
 
+	/** The next moment at which a device or the VMX-preemption timer asks for attention. */
+	private nextAlarm(): number {
+		return Math.min(this.clock.nextAlarm(), this.processor.vmx?.events.deadline ?? Number.POSITIVE_INFINITY);
+	}
+
 	/** While halted: moves time to the next alarm. False when there is none, so that nothing can wake the processor. */
 	private skipToAlarm(): boolean {
-		const alarm = this.clock.nextAlarm();
+		const alarm = this.nextAlarm();
 		if (alarm === Number.POSITIVE_INFINITY) return false;
 		this.idle += Math.max(0, alarm - this.now());
 		return true;

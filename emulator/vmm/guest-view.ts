@@ -33,6 +33,7 @@ export class GuestView {
 			ports: { read: () => 0, write: () => {} },
 			timestamp: () => this.monitor?.host.now() ?? 0,
 			retired: () => this.monitor?.host.engine.retired ?? 0,
+			features: { vmx: false },
 		});
 		this.file = new RegisterFile(this.processor);
 	}

@@ -249,7 +249,11 @@ export class BareProcessor {
 			action();
 			return undefined;
 		} catch (error) {
-			if (error instanceof Fault) return [error.vector, error.errorCode];
+			if (error instanceof Fault) {
+				// As delivery would leave CR2 and DR6.
+				this.processor.delivery.recordCause(error);
+				return [error.vector, error.errorCode];
+			}
 			throw error;
 		}
 	}

@@ -11,6 +11,7 @@ import { defineShift } from "./shift.ts";
 import { defineStack } from "./stack.ts";
 import { defineString } from "./string.ts";
 import { defineSystem } from "./system.ts";
+import { defineVmx } from "./vmx.ts";
 
 /** The integer and system instructions. */
 export function defineInteger(table: InstructionTable): void {
@@ -26,4 +27,5 @@ export function defineInteger(table: InstructionTable): void {
 	defineFlag(table);
 	defineDecimal(table);
 	defineSystem(table);
+	defineVmx(table);
 }

@@ -70,6 +70,7 @@ export function defineSystem(table: InstructionTable): void {
 	table.define(/^Lsl_/, (o) => o.helper("lsl", o.size(0)));
 	table.define(/^Arpl_/, (o) => o.helper("arpl", 2));
 	helper(/^Invlpg_m$/, "invlpg", ends);
+	helper(/^Pause$/, "pause");
 	helper(/^Invd$/, "invd");
 	helper(/^Wbinvd$/, "wbinvd");
 	helper(/^Clflush_m8$/, "clflush");
@@ -91,8 +92,5 @@ export function defineSystem(table: InstructionTable): void {
 	helper(/^Mwait$/, "mwait");
 	table.define(/^Ud[012]$|^Ud[01]_/, (o) => o.helper("undefined"), ends);
 
-	table.define(
-		/^(Nop[wdq]|Nop_rm|Pause|Reservednop_|Prefetch(nta|t0|t1|t2|w|wt1)?_m8|Lfence|Mfence|Sfence|Endbr)/,
-		() => {},
-	);
+	table.define(/^(Nop[wdq]|Nop_rm|Reservednop_|Prefetch(nta|t0|t1|t2|w|wt1)?_m8|Lfence|Mfence|Sfence|Endbr)/, () => {});
 }

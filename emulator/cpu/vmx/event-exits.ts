@@ -1,0 +1,187 @@
+// VM exits that exceptions, interrupts and the moments between instructions cause (SDM Vol. 3C §26.2).
+
+import { type Fault, Vector } from "../../engine/fault.ts";
+import { DebugException, isFault, PageFault } from "../exceptions.ts";
+import type { EventSource } from "../interrupt-delivery.ts";
+import { Activity, Internal } from "../processor-state.ts";
+import { Eflags } from "../register-bits.ts";
+import { ExitControl, Pin, Primary } from "./controls.ts";
+import { ExitReasonNumber } from "./exit-reasons.ts";
+import { ERROR_CODE_VALID, interruptionInformation, NMI_UNBLOCKING } from "./interruption-information.ts";
+import { VmExit } from "./vm-exit.ts";
+import { MonitorTrap, VmxWord } from "./vmx-state.ts";
+import type { DeliveredEvent, VmxUnit } from "./vmx-unit.ts";
+
+/** DR6 bits of an exit qualification (Table 28-1): B0 to B3, BD, BS. */
+const DEBUG_QUALIFICATION = 0xf | (1 << 13) | (1 << 14);
+/** Offset of the task priority in the virtual-APIC page. */
+export const VIRTUAL_TPR = 0x80;
+
+export class EventExits {
+	constructor(private readonly unit: VmxUnit) {}
+
+	/**
+	 * Called before an event is delivered to the guest.
+	 * @param delivering the event during whose delivery this one was raised.
+	 * @returns undefined when it is to be delivered; else whether the processor goes on (false: shutdown).
+	 */
+	intercept(
+		fault: Fault,
+		source: EventSource,
+		delivering: DeliveredEvent | undefined,
+		instructionLength: number,
+	): boolean | undefined {
+		const { unit } = this;
+		if (fault instanceof VmExit) return unit.exit(this.withUnblocking(fault), delivering);
+		const { controls } = unit;
+		if (!controls || source === "external" || source === "nmi" || source === "software") return undefined;
+		const { vector, errorCode } = fault;
+		let wanted = ((controls.exceptionBitmap >>> vector) & 1) !== 0;
+		if (vector === Vector.pageFault) {
+			const matches = ((errorCode ?? 0) & controls.pageFaultMask) === controls.pageFaultMatch;
+			wanted = wanted === matches;
+		}
+		if (!wanted) return undefined;
+		let qualification = 0n;
+		if (fault instanceof PageFault)
+			qualification = (BigInt(fault.addressHigh >>> 0) << 32n) | BigInt(fault.addressLow >>> 0);
+		else if (fault instanceof DebugException) qualification = BigInt(fault.bits & DEBUG_QUALIFICATION);
+		const unblocked = this.takeUnblocking() && vector !== Vector.doubleFault ? NMI_UNBLOCKING : 0;
+		const information = interruptionInformation(vector, source, errorCode !== undefined) | unblocked;
+		return unit.exit(
+			new VmExit(ExitReasonNumber.exceptionOrNmi, qualification, {
+				interruption: { information, errorCode: errorCode ?? 0 },
+				instructionLength,
+				resumeFlag: source === "exception" && isFault(vector),
+			}),
+			delivering,
+		);
+	}
+
+	/** A third fault in a row (§26.2). */
+	tripleFault(): boolean {
+		return this.unit.exit(new VmExit(ExitReasonNumber.tripleFault), undefined);
+	}
+
+	/** EPT violations tell of an IRET that has ended blocking by NMI (Table 28-7, bit 12). */
+	private withUnblocking(exit: VmExit): VmExit {
+		if (!this.takeUnblocking() || exit.reason !== ExitReasonNumber.eptViolation) return exit;
+		return new VmExit(exit.reason, exit.qualification | BigInt(NMI_UNBLOCKING), exit.information);
+	}
+
+	private takeUnblocking(): boolean {
+		const { i32 } = this.unit.core.state;
+		const unblocked = i32[VmxWord.unblockedByIret >> 2] !== 0;
+		i32[VmxWord.unblockedByIret >> 2] = 0;
+		return unblocked;
+	}
+
+	private get inShadow(): boolean {
+		const { core } = this.unit;
+		return core.retired() < core.state.internal(Internal.shadowBoundary);
+	}
+
+	/** Whether an external interrupt would be taken now. */
+	canTakeInterrupt(): boolean {
+		const { controls, core } = this.unit;
+		if (core.state.i32[VmxWord.waitForSipi >> 2]) return false;
+		if (controls && controls.pin & Pin.externalInterruptExiting) return !this.inShadow;
+		return (
+			(core.state.flagsRest & Eflags.IF) !== 0 &&
+			!this.inShadow &&
+			core.state.i32[Internal.activity >> 2] !== Activity.shutdown
+		);
+	}
+
+	/** Whether an NMI would be taken now. */
+	canTakeNmi(): boolean {
+		const { controls, core } = this.unit;
+		if (core.state.i32[VmxWord.waitForSipi >> 2]) return false;
+		if (controls && controls.pin & Pin.nmiExiting) return !this.inShadow;
+		return core.state.i32[Internal.nmiBlocked >> 2] === 0 && !this.inShadow;
+	}
+
+	/** An external interrupt is pending and can be taken. @returns undefined when it goes to the guest. */
+	externalInterrupt(acknowledge: () => number): boolean | undefined {
+		const { controls } = this.unit;
+		if (!controls || !(controls.pin & Pin.externalInterruptExiting)) return undefined;
+		if (!(controls.exit & ExitControl.acknowledgeInterruptOnExit))
+			return this.unit.exit(new VmExit(ExitReasonNumber.externalInterrupt), undefined);
+		const information = interruptionInformation(acknowledge(), "external", false);
+		const interruption = { information, errorCode: 0 };
+		return this.unit.exit(new VmExit(ExitReasonNumber.externalInterrupt, 0n, { interruption }), undefined);
+	}
+
+	/** An NMI can be taken. @returns undefined when it goes to the guest. */
+	nmi(): boolean | undefined {
+		const { controls } = this.unit;
+		if (!controls || !(controls.pin & Pin.nmiExiting)) return undefined;
+		const information = interruptionInformation(Vector.nmi, "nmi", false) & ~ERROR_CODE_VALID;
+		const interruption = { information, errorCode: 0 };
+		return this.unit.exit(new VmExit(ExitReasonNumber.exceptionOrNmi, 0n, { interruption }), undefined);
+	}
+
+	/**
+	 * What is due between two instructions, in the order of priority: monitor trap, TPR threshold, preemption timer, NMI window,
+	 * interrupt window (§26.2, §26.5, §27.7).
+	 * @returns undefined when nothing is; else whether the processor goes on.
+	 */
+	betweenInstructions(now: number): boolean | undefined {
+		const { controls, core, unit } = this;
+		if (!controls) return undefined;
+		const { state } = core;
+		const leave = (reason: number): boolean => unit.exit(new VmExit(reason), undefined);
+		if (state.i32[VmxWord.monitorTrap >> 2] === MonitorTrap.pending) return leave(ExitReasonNumber.monitorTrapFlag);
+		if (this.isBelowThreshold()) return leave(ExitReasonNumber.tprBelowThreshold);
+		if (now >= this.deadline) return leave(ExitReasonNumber.preemptionTimer);
+		const activity = state.i32[Internal.activity >> 2]!;
+		const window = activity !== Activity.shutdown && !state.i32[VmxWord.waitForSipi >> 2];
+		if (controls.primary & Primary.nmiWindowExiting && window) {
+			if (state.i32[Internal.nmiBlocked >> 2] === 0 && !this.inShadow) return leave(ExitReasonNumber.nmiWindow);
+		}
+		if (controls.primary & Primary.interruptWindowExiting && window) {
+			if (state.flagsRest & Eflags.IF && !this.inShadow) return leave(ExitReasonNumber.interruptWindow);
+		}
+		return undefined;
+	}
+
+	private get controls() {
+		return this.unit.controls;
+	}
+
+	private get core() {
+		return this.unit.core;
+	}
+
+	/** Virtual time at which the preemption timer has to be looked at; infinite when it is not active. */
+	get deadline(): number {
+		const deadline = this.core.state.i64[VmxWord.preemptionDeadline >> 3]!;
+		return deadline === -1n ? Number.POSITIVE_INFINITY : Number(deadline);
+	}
+
+	/** The monitor trap flag is set, so that an exit is due after the next instruction. */
+	get isTrapArmed(): boolean {
+		return this.controls !== undefined && this.core.state.i32[VmxWord.monitorTrap >> 2] === MonitorTrap.armed;
+	}
+
+	/** An instruction has been executed, or an event was delivered in its place: the armed monitor trap is due. */
+	trapAfterInstruction(): void {
+		if (this.isTrapArmed) this.core.state.i32[VmxWord.monitorTrap >> 2] = MonitorTrap.pending;
+	}
+
+	/** The guest has to be run by single instructions. */
+	get needsSingleSteps(): boolean {
+		const { controls } = this;
+		if (!controls) return false;
+		// Blocking by NMI ends with IRET, which does not return to the run loop.
+		return this.isTrapArmed || (controls.primary & Primary.nmiWindowExiting) !== 0;
+	}
+
+	/** §27.7.7, §30.1.2 */
+	private isBelowThreshold(): boolean {
+		const { controls, core } = this;
+		if (!controls || !(controls.primary & Primary.useTprShadow)) return false;
+		const priority = core.state.physical.read(controls.virtualApicPage + VIRTUAL_TPR, 1) >> 4;
+		return priority < controls.tprThreshold;
+	}
+}

@@ -1,0 +1,203 @@
+// Extended page tables: guest-physical to host-physical addresses (SDM Vol. 3C §29.3), walked in host memory.
+
+import type { PhysicalMemory } from "../../engine/physical-memory.ts";
+import { ExitReasonNumber } from "./exit-reasons.ts";
+import { VmExit } from "./vm-exit.ts";
+
+const READ = 1 << 0;
+const WRITE = 1 << 1;
+const EXECUTE = 1 << 2;
+const RIGHTS = READ | WRITE | EXECUTE;
+const PAGE_SIZE = 1 << 7;
+const ACCESSED = 1 << 8;
+const DIRTY = 1 << 9;
+/** Bits 51:40 of an address, above the physical-address width, in the high half of an entry. */
+const ADDRESS_RESERVED_HIGH = 0x000fff00;
+const ADDRESS_HIGH = 0xff;
+/** Memory types that exist (§29.3.3.1). */
+const MEMORY_TYPES = [0, 1, 4, 5, 6];
+/** EPT pointer: accessed and dirty flags are enabled. */
+const POINTER_ACCESSED_DIRTY = 1 << 6;
+
+/** Bits of the exit qualification (Table 28-7). */
+export const EptQualification = {
+	read: 1 << 0,
+	write: 1 << 1,
+	fetch: 1 << 2,
+	readable: 1 << 3,
+	writable: 1 << 4,
+	executable: 1 << 5,
+	linearValid: 1 << 7,
+	finalTranslation: 1 << 8,
+	nmiUnblocking: 1 << 12,
+} as const;
+
+/** One entry that a walk read. */
+export interface EptStep {
+	readonly level: 4 | 3 | 2 | 1;
+	readonly index: number;
+	/** Host-physical address of the entry. */
+	readonly address: number;
+	readonly low: number;
+	readonly high: number;
+}
+
+export interface EptResult {
+	readonly steps: readonly EptStep[];
+	/** Number of the host-physical 4-KByte frame; undefined when the entries do not lead to one. */
+	readonly frame: number | undefined;
+	/** The rights of all entries together: bits 2:0 as in an entry. */
+	readonly rights: number;
+	readonly misconfigured: boolean;
+	/** Bytes of the page that maps the address. */
+	readonly pageSize: number;
+}
+
+export class ExtendedPageTables {
+	private readonly root: number;
+	private readonly marks: boolean;
+	private linearLow = 0;
+	private linearHigh = 0;
+	private linearValid = false;
+	/** After finalFrame(): the page may be written through the TLB. */
+	writable = false;
+
+	constructor(
+		private readonly physical: PhysicalMemory,
+		readonly pointer: bigint,
+	) {
+		this.root = Number((pointer >> 12n) & 0xfffffffn);
+		this.marks = (pointer & BigInt(POINTER_ACCESSED_DIRTY)) !== 0n;
+	}
+
+	/** The accesses that follow serve the translation of this linear address. */
+	begin(low: number, high: number): void {
+		this.linearLow = low;
+		this.linearHigh = high;
+		this.linearValid = true;
+	}
+
+	/** The accesses that follow serve no translation: a load of the PDPTEs. */
+	beginWithoutLinear(): void {
+		this.linearLow = this.linearHigh = 0;
+		this.linearValid = false;
+	}
+
+	/**
+	 * The host frame of a guest paging structure. With accessed and dirty flags every such access counts as a write (§29.3.5).
+	 * @throws {VmExit}
+	 */
+	tableFrame(frame: number, offset: number, write: boolean): number {
+		const rights = this.marks || write ? READ | WRITE : READ;
+		return this.translate(frame, offset, rights, false);
+	}
+
+	/** The host frame of the page that a linear address is mapped to. @param rights of the access: READ, WRITE or EXECUTE. @throws {VmExit} */
+	finalFrame(frame: number, offset: number, write: boolean, fetch: boolean): number {
+		return this.translate(frame, offset, fetch ? EXECUTE : write ? WRITE : READ, true);
+	}
+
+	private translate(frame: number, offset: number, wanted: number, final: boolean): number {
+		const { physical } = this;
+		let table = this.root;
+		let rights = RIGHTS;
+		for (let level = 4; ; level--) {
+			const at = table * 4096 + this.index(frame, level) * 8;
+			const low = physical.read(at, 4) | 0;
+			const high = physical.read(at + 4, 4) | 0;
+			if ((low & RIGHTS) === 0) this.violation(frame, offset, wanted, 0, final);
+			const leaf = level === 1 || (low & PAGE_SIZE) !== 0;
+			if (isMisconfigured(level, low, high)) this.misconfiguration(frame, offset);
+			rights &= low;
+			if (leaf && (wanted & ~rights) !== 0) this.violation(frame, offset, wanted, rights, final);
+			if (this.marks) this.mark(at, low, leaf && (wanted & WRITE) !== 0);
+			if (leaf) {
+				const dirty = !this.marks || (wanted & WRITE) !== 0 || (low & DIRTY) !== 0;
+				this.writable = (rights & WRITE) !== 0 && dirty;
+				const inside = level === 1 ? 0 : level === 2 ? 0x1ff : 0x3ffff;
+				return (frameOf(low, high) & ~inside) | (frame & inside);
+			}
+			table = frameOf(low, high);
+		}
+	}
+
+	private index(frame: number, level: number): number {
+		return level === 1
+			? frame & 0x1ff
+			: level === 2
+				? (frame >>> 9) & 0x1ff
+				: level === 3
+					? (frame >>> 18) & 0x1ff
+					: (frame >>> 27) & 0x1ff;
+	}
+
+	private mark(at: number, low: number, dirty: boolean): void {
+		const marked = low | ACCESSED | (dirty ? DIRTY : 0);
+		if (marked !== low) this.physical.write(at, 4, marked >>> 0);
+	}
+
+	private get resumeInformation() {
+		const linear = (BigInt(this.linearHigh >>> 0) << 32n) | BigInt(this.linearLow >>> 0);
+		return { resumeFlag: true, ...(this.linearValid ? { guestLinearAddress: linear } : {}) };
+	}
+
+	/** §29.3.3.2 */
+	private violation(frame: number, offset: number, wanted: number, rights: number, final: boolean): never {
+		const qualification =
+			wanted |
+			(rights << 3) |
+			(this.linearValid ? EptQualification.linearValid | (final ? EptQualification.finalTranslation : 0) : 0);
+		throw new VmExit(ExitReasonNumber.eptViolation, BigInt(qualification), {
+			...this.resumeInformation,
+			guestPhysicalAddress: BigInt(frame) * 4096n + BigInt(offset),
+		});
+	}
+
+	/** §29.3.3.1. The qualification is undefined. */
+	private misconfiguration(frame: number, offset: number): never {
+		throw new VmExit(ExitReasonNumber.eptMisconfiguration, 0n, {
+			...this.resumeInformation,
+			guestPhysicalAddress: BigInt(frame) * 4096n + BigInt(offset),
+		});
+	}
+
+	/** The walk of a guest-physical frame without side effects, for views and a debugger's reads. */
+	inspect(frame: number): EptResult {
+		const steps: EptStep[] = [];
+		let table = this.root;
+		let rights = RIGHTS;
+		for (let level = 4; ; level--) {
+			const index = this.index(frame, level);
+			const address = table * 4096 + index * 8;
+			const bytes = this.physical.peek(address, 8);
+			const view = bytes && new DataView(bytes.buffer, bytes.byteOffset);
+			const low = view ? view.getInt32(0, true) : 0;
+			const high = view ? view.getInt32(4, true) : 0;
+			steps.push({ level: level as 4 | 3 | 2 | 1, index, address, low, high });
+			rights &= low;
+			const misconfigured = (low & RIGHTS) !== 0 && isMisconfigured(level, low, high);
+			if ((low & RIGHTS) === 0 || misconfigured) return { steps, frame: undefined, rights, misconfigured, pageSize: 0 };
+			const inside = level === 1 ? 0 : level === 2 ? 0x1ff : 0x3ffff;
+			if (level === 1 || low & PAGE_SIZE) {
+				const found = (frameOf(low, high) & ~inside) | (frame & inside);
+				return { steps, frame: found, rights, misconfigured, pageSize: (inside + 1) * 4096 };
+			}
+			table = frameOf(low, high);
+		}
+	}
+}
+
+function frameOf(low: number, high: number): number {
+	return (low >>> 12) | ((high & ADDRESS_HIGH) << 20);
+}
+
+/** Reserved bits, a write right without a read right, a memory type that does not exist (§29.3.3.1). */
+function isMisconfigured(level: number, low: number, high: number): boolean {
+	if ((low & (READ | WRITE)) === WRITE || high & ADDRESS_RESERVED_HIGH) return true;
+	if (level === 4) return (low & 0xf8) !== 0;
+	const leaf = level === 1 || (low & PAGE_SIZE) !== 0;
+	if (!leaf) return (low & 0x78) !== 0;
+	if (level === 3 && low & 0x3ffff000) return true;
+	if (level === 2 && low & 0x1ff000) return true;
+	return !MEMORY_TYPES.includes((low >> 3) & 7);
+}
