@@ -1,6 +1,7 @@
 // The emulated processor in the place where native-oracle.c puts the real one: long mode, CPL 3, the same segments, the same
 // two windows of memory, one instruction at a time.
 
+import { PageFault } from "../../emulator/cpu/exceptions.ts";
 import { ArchitecturalProcessor, type ProcessorSurroundings } from "../../emulator/cpu/processor.ts";
 import { Cr0, Cr4, Efer } from "../../emulator/cpu/register-bits.ts";
 import { ExecutionEngine } from "../../emulator/engine/execution-engine.ts";
@@ -191,7 +192,9 @@ export class EmulatedProcessor {
 		const { fault } = processor as { fault: Fault | undefined };
 		result.setU32(Result.vector, fault ? fault.vector : COMPLETED);
 		result.setU32(Result.errorCode, fault?.errorCode ?? 0);
-		result.setU64(Result.cr2, BigInt.asUintN(64, state.i64[State.cr2 >> 3]!));
+		// Not delivered, so CR2 is as the case left it; the address is in the fault.
+		if (fault instanceof PageFault)
+			result.setU64(Result.cr2, (BigInt(fault.addressHigh >>> 0) << 32n) | BigInt(fault.addressLow >>> 0));
 		result.setU64(Result.rip, state.rip);
 		result.setU64(Result.flags, BigInt(flags.readEflags() >>> 0));
 		for (let n = 0; n < 16; n++) result.setU64(Result.general + n * 8, state.gpr64(n));
