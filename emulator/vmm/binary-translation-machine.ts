@@ -1,21 +1,13 @@
 // `--vmm bt --mmu shadow`: the guest runs under the VMM's binary translator and shadow page tables.
 
-import type { DiskImage } from "../devices/ata/disk-image.ts";
 import { PageKind } from "../engine/physical-memory.ts";
 import { RAM_BASE, Segment } from "../isa/state.ts";
-import { dmaMemory } from "../machine/dma-memory.ts";
 import { DmaWatchpoints } from "../machine/dma-watchpoints.ts";
-import { describeException } from "../machine/exception-names.ts";
 import { sha256 } from "../machine/hash.ts";
-import { HostMachine, type HostStop } from "../machine/host-machine.ts";
+import type { HostStop } from "../machine/host-machine.ts";
 import type { BootState } from "../machine/loaders/boot-state.ts";
 import { loadImage } from "../machine/loaders/load-image.ts";
-import { openDisks, optionalDevices } from "../machine/optional-configuration.ts";
-import { PcDevices } from "../machine/pc-devices.ts";
-import { SerialInput } from "../machine/serial-input.ts";
 import {
-	type DeviceView,
-	type EventFilter,
 	type EventName,
 	type ExecutionBreakpoint,
 	type MachineConfiguration,
@@ -28,43 +20,31 @@ import {
 	type VirtualMachine,
 	type Watchpoint,
 } from "../machine/virtual-machine.ts";
-import { VmEventLog } from "../machine/vm-events.ts";
 import { BreakpointMap } from "./breakpoint-map.ts";
 import { GuestProcessor } from "./guest-processor.ts";
 import { GuestWatchpoints } from "./guest-watchpoints.ts";
 import { HostProcessor } from "./host-processor.ts";
+import { HostedMachine, PCPU, VCPU } from "./hosted-machine.ts";
 import { Monitor, VMM_OVERHEAD } from "./monitor.ts";
 import type { EventDetails } from "./monitor-observer.ts";
 import { CacheView } from "./translation-cache-view.ts";
 
-const VCPU = 1;
-const PCPU = 2;
 /** Access rights as in SegmentSlot.access: present, 32-bit, 4-KByte granularity; accessed. */
 const FLAT_CODE = 0xc09b;
 const FLAT_DATA = 0xc093;
 const REGISTERS = { eax: 0, ecx: 1, edx: 2, ebx: 3, esp: 4, ebp: 5, esi: 6, edi: 7 } as const;
-const LEAST_MEMORY = 1 << 20;
-const MOST_MEMORY = 2 ** 31;
 /** Host instructions of one guest instruction at most, callouts and faults on its way included. */
 const STEP_LIMIT = 100_000;
 
-export class BinaryTranslationMachine implements VirtualMachine {
+export class BinaryTranslationMachine extends HostedMachine implements VirtualMachine {
 	readonly technique = "bt";
-	readonly events = new VmEventLog(() => this.host.engine.retired);
-	readonly disks: readonly DiskImage[];
-	host!: HostMachine;
 	monitor!: Monitor;
-	/** The guest's devices. */
-	private guestDevices!: PcDevices;
-	private input!: SerialInput;
 	private readonly vcpu = new GuestProcessor();
 	private readonly pcpu = new HostProcessor();
 	private readonly cacheView = new CacheView();
 	readonly translationCache: TranslationCacheView = this.cacheView;
-	private readonly serialListeners: ((bytes: Uint8Array) => void)[] = [];
-	private readonly consoleListeners: ((byte: number) => void)[] = [];
 	private readonly breakpoints = new BreakpointMap();
-	private readonly watchpoints = new GuestWatchpoints((stop) => this.watchHit(stop));
+	private readonly watchpoints = new GuestWatchpoints((stop) => this.stopAt(stop));
 	/** The path's memory is the guest's. */
 	private readonly dmaWatchpoints = new DmaWatchpoints({
 		physical: ({ space, value }) => {
@@ -74,64 +54,28 @@ export class BinaryTranslationMachine implements VirtualMachine {
 			return page < 0 ? undefined : BigInt(page) * 4096n + (value & 0xfffn);
 		},
 		instruction: () => this.vcpu.linearInstructionPointer(),
-		hit: (stop) => this.watchHit(stop),
+		hit: (stop) => this.stopAt(stop),
 	});
 	private watched: readonly Watchpoint[] = [];
-	private filters: readonly EventFilter[] = [];
-	private pending: Stop | undefined;
-	private ended: Stop | undefined;
-	private resetAsked = false;
 	/** Guest address where the machine stood when it was told to run: a breakpoint there is passed over once. */
 	private passed = -1;
 
 	/** @throws {MachineError} when the image cannot be started. */
-	constructor(private readonly configuration: MachineConfiguration) {
-		this.disks = openDisks(configuration.disks ?? []);
+	constructor(configuration: MachineConfiguration) {
+		super(configuration);
 		this.start();
 	}
 
-	private start(): void {
+	protected start(): void {
 		const { configuration } = this;
 		if (!configuration.image)
 			throw new MachineError('The technique "bt" starts a kernel image in protected mode: name one, or choose "none".');
-		const { memory } = configuration;
-		if (!Number.isInteger(memory / 4096) || memory < LEAST_MEMORY || memory > MOST_MEMORY)
-			throw new MachineError(
-				`${memory} bytes of guest memory are not possible under "bt": give a multiple of 4096 from 1M to 2G.`,
-			);
-		this.pending = this.ended = undefined;
-		this.resetAsked = false;
-		const host = new HostMachine({
-			memoryBytes: configuration.memory + VMM_OVERHEAD,
-			onSerial: () => {},
-			onDebugConsole: () => {},
-			onReset: () => {},
-		});
-		this.host = host;
-		this.events.clear();
-		const optional = optionalDevices(configuration, this.disks);
-		const devices = new PcDevices({
-			clock: host.clock,
-			memoryBytes: configuration.memory,
+		this.makeHost(VMM_OVERHEAD, {
 			interruptRequest: (asserted) => this.monitor?.interruptRequest(asserted),
 			nonMaskableInterrupt: () => {},
-			reset: () => {
-				this.resetAsked = true;
-				host.stop({ kind: "requested" });
-			},
-			powerOff: () => this.end({ reason: "poweroff" }),
-			debugExit: (value) => this.end({ reason: "debug-exit", value }),
-			debugConsole: (byte) => {
-				for (const listener of this.consoleListeners) listener(byte);
-			},
-			serial: (byte) => {
-				for (const listener of this.serialListeners) listener(new Uint8Array([byte]));
-			},
-			optional: optional && { ...optional, memory: dmaMemory(() => this.monitor.physical) },
-			timeOfTsc: (tsc) => Number(tsc) + (host.now() - host.engine.retired),
+			memory: () => this.monitor.physical,
 		});
-		this.guestDevices = devices;
-		this.input = new SerialInput(host.clock, devices.com1);
+		const { host, guestDevices: devices } = this;
 		this.monitor = new Monitor(host, configuration.memory, devices.ports, () => devices.acknowledge(), {
 			event: (event, description, details) => this.event(event, description, details),
 			wants: () => this.filters.length > 0,
@@ -191,46 +135,23 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		return [this.vcpu, this.pcpu];
 	}
 
-	instructionCount(): number {
-		return this.host.engine.retired;
-	}
-
-	private end(stop: Stop): void {
-		this.ended ??= stop;
-		this.host.stop({ kind: "requested" });
-	}
-
-	run(instructions: number): Stop | undefined {
-		if (this.ended) return this.ended;
-		const end = this.host.engine.retired + instructions;
-		let entries = 0;
+	protected beforeRun(): void {
 		this.host.engine.passBreakpoint();
 		// Between two fragments the vCPU stands at the instruction that the next one begins with.
 		this.passed = this.vcpu.view.recovered()?.glue ? this.vcpu.view.eip : -1;
-		// An entry that retires nothing counts too: a guest that only faults must not keep the caller waiting.
-		while (this.host.engine.retired + entries < end) {
-			const before = this.host.engine.retired;
-			const stop = this.advance(end - before);
-			if (stop) return stop;
-			if (this.host.engine.retired === before) entries++;
-		}
-		// The last instruction may have led into the VMM, which takes no time.
-		return this.inEntryPage() ? this.advance(1) : undefined;
 	}
 
-	/** Lets the host run up to its next stop and does what the VMM has to do. */
-	private advance(instructions: number): Stop | undefined {
+	protected afterRun(): Stop | undefined {
+		return this.inEntryPage() ? this.advanceOrEnd(1) : undefined;
+	}
+
+	protected advance(instructions: number): Stop | undefined {
 		const { monitor } = this;
-		try {
-			if (monitor.suspended) monitor.proceed();
-			else {
-				const stop = this.host.run(instructions);
-				if (stop?.kind === "host-entry") monitor.enter();
-				else if (stop) return this.conclude(stop);
-			}
-		} catch (error) {
-			if (!(error instanceof MachineError)) throw error;
-			this.ended = { reason: "halted", description: error.message };
+		if (monitor.suspended) monitor.proceed();
+		else {
+			const stop = this.host.run(instructions);
+			if (stop?.kind === "host-entry") monitor.enter();
+			else if (stop) return this.conclude(stop);
 		}
 		return this.conclude(undefined);
 	}
@@ -240,11 +161,8 @@ export class BinaryTranslationMachine implements VirtualMachine {
 			this.start();
 			return undefined;
 		}
-		if (this.pending) {
-			const { pending } = this;
-			this.pending = undefined;
-			return pending;
-		}
+		const pending = this.takePending();
+		if (pending) return pending;
 		if (this.ended) return this.ended;
 		switch (stop?.kind) {
 			case "breakpoint": {
@@ -291,9 +209,9 @@ export class BinaryTranslationMachine implements VirtualMachine {
 	/** At most one host instruction, and what the VMM has to do after it. */
 	private stepOnce(): Stop | undefined {
 		this.host.engine.passBreakpoint();
-		const stop = this.advance(1);
+		const stop = this.advanceOrEnd(1);
 		if (stop || !this.inEntryPage()) return stop;
-		return this.advance(1);
+		return this.advanceOrEnd(1);
 	}
 
 	/** One host instruction; what the VMM does on the way counts as part of it. */
@@ -341,70 +259,25 @@ export class BinaryTranslationMachine implements VirtualMachine {
 		this.watchpoints.set(ofProcessor, this.vcpu);
 	}
 
-	private watchHit(stop: Stop): void {
-		if (this.pending) return;
-		this.pending = stop;
-		this.host.stop({ kind: "requested" });
-	}
-
-	setEventFilters(filters: readonly EventFilter[]): void {
-		this.filters = filters;
-	}
-
-	private event(event: EventName, description: string, details: EventDetails): boolean {
-		if (this.filters.length === 0) return false;
-		const { vector, errorCode, address } = details;
-		const matching = this.filters.filter(
-			(filter) =>
-				(filter.event === event || (filter.event === "exception" && event === "true-page-fault")) &&
-				(filter.vector === undefined || filter.vector === vector),
-		);
-		if (matching.length === 0 || this.pending) return false;
-		const eip = this.monitor.registers.eip >>> 0;
+	/** Tells an event of the VMM; true when the machine has to stop at it. */
+	private event(event: EventName, description: string, { vector, errorCode, address }: EventDetails): boolean {
+		const eip = BigInt(this.monitor.registers.eip >>> 0);
 		const text =
-			event === "exception" && vector !== undefined
-				? `${describeException(vector, errorCode, "exception")} at 0x${eip.toString(16)}`
-				: description;
-		this.pending = {
-			reason: "event",
-			processor: VCPU,
-			ids: matching.map(({ id }) => id),
-			event: matching[0]!.event,
-			description: text,
-			...(vector === undefined ? {} : { vector }),
-			...(errorCode === undefined ? {} : { errorCode }),
-			...(address === undefined ? {} : { faultAddress: BigInt(address) }),
-		};
-		return true;
-	}
-
-	onSerialOutput(listener: (bytes: Uint8Array) => void): void {
-		this.serialListeners.push(listener);
-	}
-
-	serialInput(bytes: Uint8Array): void {
-		this.input.queue(bytes, this.instructionCount());
-	}
-
-	onDebugConsole(listener: (byte: number) => void): void {
-		this.consoleListeners.push(listener);
-	}
-
-	reset(): void {
-		for (const disk of this.disks) disk.discardWrites();
-		this.start();
+			event === "exception" && vector !== undefined ? this.describeFault(vector, errorCode, eip) : description;
+		const faultAddress = address === undefined ? undefined : BigInt(address);
+		const stop = this.eventStop(event, VCPU, text, { vector, errorCode, faultAddress });
+		this.pending ??= stop;
+		return stop !== undefined;
 	}
 
 	statistics(): MachineStatistics {
-		const { host, monitor } = this;
+		const { monitor } = this;
 		const { statistics, cache, shadow } = monitor;
 		const valid = cache.all().filter((fragment) => fragment.valid);
 		const exits = (state: string) =>
 			valid.reduce((sum, fragment) => sum + fragment.exits.filter((exit) => exit.state === state).length, 0);
 		return {
-			instructions: host.engine.retired,
-			tiers: { interpreter: host.engine.retired, compiled: 0 },
-			tlb: { fills: host.tlb.fills, flushes: host.tlb.flushes },
+			...this.hostStatistics(),
 			bt: {
 				translationUnits: cache.translationUnits,
 				fragments: valid.length,
@@ -437,9 +310,5 @@ export class BinaryTranslationMachine implements VirtualMachine {
 			bytes.set(this.host.physical.u8.subarray(start, start + 4096), page * 4096);
 		});
 		return sha256(bytes);
-	}
-
-	devices(): DeviceView[] {
-		return this.guestDevices.all.map((device) => ({ name: device.name, registers: device.registers() }));
 	}
 }
