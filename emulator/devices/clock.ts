@@ -25,6 +25,8 @@ export class VirtualClock implements Clock {
 	 * of a run sees the current instruction's moment. Undefined: time stands where advanceTo() left it.
 	 */
 	live: (() => number) | undefined;
+	/** Called for each alarm that is asked for while `live` is set: the run may have to end earlier than it was meant to. */
+	onAlarm: (time: number) => void = () => {};
 
 	now(): number {
 		return this.live ? Math.max(this.time, this.live()) : this.time;
@@ -44,6 +46,7 @@ export class VirtualClock implements Clock {
 		};
 		this.heap.push(entry);
 		this.siftUp(this.heap.length - 1);
+		if (this.live) this.onAlarm(time);
 		return entry;
 	}
 

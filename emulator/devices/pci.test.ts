@@ -22,7 +22,9 @@ function makePci() {
 		(pam) => seen.push(`pam ${pam[1]}`),
 	);
 	const lines = Array.from({ length: 16 }, () => new RecordingLine());
-	const isa = new Piix3IsaBridge(bus, (irq) => lines[irq]!);
+	// As in a machine: each call makes one more driver of a shared line.
+	const shared = lines.map((line) => new SharedInterruptLine(line));
+	const isa = new Piix3IsaBridge(bus, (irq) => shared[irq]!.driver());
 	ports.register(0xcf8, 8, bridge, bridge.name);
 	const configuration = new PciConfigurationSpace(
 		{

@@ -25,12 +25,12 @@ export class Piix3IsaBridge implements Device, PciFunction {
 	readonly name = "PIIX3 ISA bridge";
 	readonly configuration: PciConfigurationSpace;
 	private asserted = nothingAsserted();
+	/** The routable ISA interrupts, each driven by one driver of this bridge. */
+	private readonly isaLines = new Map<number, InterruptLine>();
 
-	/** @param isaLine the input for an ISA interrupt; with PIRQs on it, shared and level triggered. */
-	constructor(
-		bus: PciBus,
-		private readonly isaLine: (irq: number) => InterruptLine,
-	) {
+	/** @param isaLine makes a driver of an ISA interrupt; with PIRQs on it, shared and level triggered. */
+	constructor(bus: PciBus, isaLine: (irq: number) => InterruptLine) {
+		for (let irq = 0; irq < 16; irq++) if ((ROUTABLE >> irq) & 1) this.isaLines.set(irq, isaLine(irq));
 		this.configuration = new PciConfigurationSpace(
 			{ vendor: 0x8086, device: 0x7000, classCode: 0x06_0100, multifunction: true },
 			bus,
@@ -103,7 +103,7 @@ export class Piix3IsaBridge implements Device, PciFunction {
 			const irq = this.route(pirq);
 			if (irq !== undefined && this.asserted[pirq]!.some((mask) => mask !== 0)) level |= 1 << irq;
 		}
-		for (let irq = 0; irq < 16; irq++) if ((ROUTABLE >> irq) & 1) this.isaLine(irq).set(((level >> irq) & 1) === 1);
+		for (const [irq, line] of this.isaLines) line.set(((level >> irq) & 1) === 1);
 	}
 }
 

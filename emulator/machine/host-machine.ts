@@ -56,6 +56,8 @@ export class HostMachine {
 	/** Nanoseconds of virtual time in which no instruction retired. */
 	private idle = 0;
 	private readonly live = () => this.now();
+	/** Virtual time at which the slice that runs ends. */
+	private sliceEnd = 0;
 	private pending: HostStop | undefined;
 	/** Interrupts and alarms wait while this is set: the debugger steps. */
 	holdInterrupts = false;
@@ -100,6 +102,10 @@ export class HostMachine {
 		});
 		this.processor.connectLocalApic(this.devices.localApicPort);
 		this.engine = new ExecutionEngine(this.physical, this.tlb, this.processor);
+		// An alarm that an instruction of the slice asks for comes at its moment, wherever the slice ends.
+		this.clock.onAlarm = (time) => {
+			if (time < this.sliceEnd) this.engine.stopAfterInstruction();
+		};
 		this.powerOn();
 	}
 
@@ -180,6 +186,7 @@ export class HostMachine {
 				}
 				slice = Math.min(slice, Math.max(1, this.nextAlarm() - this.now()));
 			} else if (processor.halted) return { kind: "halted" };
+			this.sliceEnd = this.now() + slice;
 			this.clock.live = this.live;
 			const reason = processor.needsSingleSteps ? this.singleStep() : engine.execute(slice);
 			this.clock.live = undefined;

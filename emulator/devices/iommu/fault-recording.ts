@@ -8,10 +8,13 @@ import { FAULT_RECORDS, FaultStatus, Offset, type Words } from "./register-map.t
 const RECORD_VALID = 0x8000_0000;
 /** T: the request was a read. */
 const RECORD_READ = 0x4000_0000;
-/** Index of the next record in the fault status (FRI). */
+/** Index of the first record that waits, in the fault status (FRI, §10.4.9). */
 const INDEX_SHIFT = 8;
 
 export class FaultRecording {
+	/** Where the next fault goes; the records are a ring. */
+	next = 0;
+
 	constructor(
 		private readonly words: Words,
 		private readonly interrupt: EventInterrupt,
@@ -26,7 +29,7 @@ export class FaultRecording {
 		const status = words.get(Offset.faultStatus);
 		// No fault is recorded while software has not seen the overflow.
 		if (status & FaultStatus.overflow) return false;
-		const index = (status >>> INDEX_SHIFT) & 0xff;
+		const index = this.next;
 		const at = recordOffset(index);
 		if (words.get(at + 12) & RECORD_VALID) {
 			this.note(FaultStatus.overflow);
@@ -35,8 +38,8 @@ export class FaultRecording {
 		words.set64(at, information);
 		words.set(at + 8, source);
 		words.set(at + 12, (RECORD_VALID | (read ? RECORD_READ : 0) | reason) >>> 0);
-		const next = (index + 1) % FAULT_RECORDS;
-		words.set(Offset.faultStatus, (words.get(Offset.faultStatus) & 0xff) | (next << INDEX_SHIFT));
+		this.next = (index + 1) % FAULT_RECORDS;
+		if (!(status & FaultStatus.pending)) words.set(Offset.faultStatus, (status & 0xff) | (index << INDEX_SHIFT));
 		this.note(FaultStatus.pending);
 		return true;
 	}

@@ -256,6 +256,19 @@ test("faults fill their ring, interrupt once until the status is clean, then ove
 	assert.equal(messages.length, 2);
 });
 
+test("the fault record index names the first record that waits, not the next free one", () => {
+	const { port, enable, unit } = make();
+	enable();
+	const index = () => (unit.read(Offset.faultStatus, 4) >>> 8) & 0xff;
+	port.read(0n, 1);
+	port.read(0n, 1);
+	assert.equal(index(), 0);
+	for (const record of [0, 1]) unit.write(Offset.faultRecording + 16 * record + 12, 4, 0x8000_0000);
+	port.read(0n, 1);
+	assert.equal(index(), 2, "the ring goes on behind the records that software has taken");
+	assert.equal(unit.read(Offset.faultRecording + 16 * 2 + 12, 4), 0xc000_0001);
+});
+
 test("FPD keeps the faults of a requester out of the records", () => {
 	const { port, enable, threeLevels, put, unit, reason } = make();
 	threeLevels(0x1_0000);

@@ -50,6 +50,8 @@ interface RemappingUnitState {
 	/** As SRTP and SIRTP latched them. */
 	rootTable: number;
 	interruptTable: number;
+	/** Fault recording register that the next fault goes to. */
+	nextFault: number;
 	translated: number;
 	blocked: number;
 	caches: CachesState;
@@ -358,6 +360,7 @@ export class RemappingUnit implements Device, RegisterBlock, DmaRemapping {
 		words.set(Offset.faultEvent, EVENT_MASKED);
 		words.set(Offset.completionEvent, EVENT_MASKED);
 		this.rootTable = this.interruptTable = 0n;
+		this.faults.next = 0;
 		this.translated = this.blocked = 0;
 		this.caches.clear();
 	}
@@ -367,6 +370,7 @@ export class RemappingUnit implements Device, RegisterBlock, DmaRemapping {
 			words: [...this.words.values],
 			rootTable: Number(this.rootTable),
 			interruptTable: Number(this.interruptTable),
+			nextFault: this.faults.next,
 			translated: this.translated,
 			blocked: this.blocked,
 			caches: this.caches.save(),
@@ -378,6 +382,7 @@ export class RemappingUnit implements Device, RegisterBlock, DmaRemapping {
 		this.words.values.set(saved.words);
 		this.rootTable = BigInt(saved.rootTable);
 		this.interruptTable = BigInt(saved.interruptTable);
+		this.faults.next = saved.nextFault;
 		this.translated = saved.translated;
 		this.blocked = saved.blocked;
 		this.caches.restore(saved.caches);
