@@ -47,6 +47,8 @@ export interface VmcsView {
 	readonly inGuest: boolean;
 	/** The last VM exit in words, when there was one. */
 	readonly lastExit?: { readonly reason: string; readonly detail: readonly VmEventField[] };
+	/** The check that the last VM entry failed: the field, and the rule as a sentence's end ("must be ..."). Absent when it succeeded. */
+	readonly entryFailure?: { readonly field: string; readonly rule: string };
 	readonly groups: readonly VmcsGroup[];
 }
 

@@ -107,7 +107,7 @@ export class ExtendedPageTables {
 			const high = physical.read(at + 4, 4) | 0;
 			if ((low & RIGHTS) === 0) this.violation(frame, offset, wanted, 0, final);
 			const leaf = level === 1 || (low & PAGE_SIZE) !== 0;
-			if (isMisconfigured(level, low, high)) this.misconfiguration(frame, offset);
+			if (misconfiguration(level, low, high) !== undefined) this.misconfiguration(frame, offset);
 			rights &= low;
 			if (leaf && (wanted & ~rights) !== 0) this.violation(frame, offset, wanted, rights, final);
 			if (this.marks) this.mark(at, low, leaf && (wanted & WRITE) !== 0);
@@ -175,7 +175,7 @@ export class ExtendedPageTables {
 			const high = view ? view.getInt32(4, true) : 0;
 			steps.push({ level: level as 4 | 3 | 2 | 1, index, address, low, high });
 			rights &= low;
-			const misconfigured = (low & RIGHTS) !== 0 && isMisconfigured(level, low, high);
+			const misconfigured = (low & RIGHTS) !== 0 && misconfiguration(level, low, high) !== undefined;
 			if ((low & RIGHTS) === 0 || misconfigured) return { steps, frame: undefined, rights, misconfigured, pageSize: 0 };
 			const inside = level === 1 ? 0 : level === 2 ? 0x1ff : 0x3ffff;
 			if (level === 1 || low & PAGE_SIZE) {
@@ -191,13 +191,17 @@ function frameOf(low: number, high: number): number {
 	return (low >>> 12) | ((high & ADDRESS_HIGH) << 20);
 }
 
-/** Reserved bits, a write right without a read right, a memory type that does not exist (§29.3.3.1). */
-function isMisconfigured(level: number, low: number, high: number): boolean {
-	if ((low & (READ | WRITE)) === WRITE || high & ADDRESS_RESERVED_HIGH) return true;
-	if (level === 4) return (low & 0xf8) !== 0;
+/**
+ * Why a present entry is misconfigured: a write right without a read right, reserved bits, a memory type that does not exist
+ * (§29.3.3.1). Undefined when it is not.
+ */
+export function misconfiguration(level: number, low: number, high: number): string | undefined {
+	if ((low & (READ | WRITE)) === WRITE) return "write access without read access";
+	if (high & ADDRESS_RESERVED_HIGH) return "an address bit above the physical-address width is set";
+	if (level === 4) return (low & 0xf8) !== 0 ? "a reserved bit of bits 7:3 is set" : undefined;
 	const leaf = level === 1 || (low & PAGE_SIZE) !== 0;
-	if (!leaf) return (low & 0x78) !== 0;
-	if (level === 3 && low & 0x3ffff000) return true;
-	if (level === 2 && low & 0x1ff000) return true;
-	return !MEMORY_TYPES.includes((low >> 3) & 7);
+	if (!leaf) return (low & 0x78) !== 0 ? "a reserved bit of bits 6:3 is set" : undefined;
+	if ((level === 3 && low & 0x3ffff000) || (level === 2 && low & 0x1ff000))
+		return "an address bit below the page size is set";
+	return MEMORY_TYPES.includes((low >> 3) & 7) ? undefined : `there is no memory type ${(low >> 3) & 7}`;
 }

@@ -135,6 +135,7 @@ export class VmxInstructions {
 		else {
 			this.region(pointer).setWord(VmcsRegion.launchState, LaunchState.clear);
 			if (unit.vmcs?.address === Number(pointer)) unit.setCurrentVmcs(NO_POINTER);
+			for (const observer of unit.observers) observer.cleared?.(pointer);
 			unit.succeed();
 		}
 	}
@@ -148,6 +149,7 @@ export class VmxInstructions {
 			unit.fail(InstructionError.vmptrldRevision);
 		else {
 			unit.setCurrentVmcs(pointer);
+			for (const observer of unit.observers) observer.activated?.(pointer);
 			unit.succeed();
 		}
 	}

@@ -27,7 +27,8 @@ import {
 import { loadMsrs, storeMsrs } from "./msr-lists.ts";
 import type { VmExit } from "./vm-exit.ts";
 import { LaunchState, VmcsMemory } from "./vmcs.ts";
-import { Vmcs, type VmcsFieldName, VmcsRegion } from "./vmcs-fields.ts";
+import { Vmcs, VmcsRegion } from "./vmcs-fields.ts";
+import type { EntryFailureReport, VmxObserver } from "./vmx-observer.ts";
 import { GuestControls, MonitorTrap, NO_POINTER, resetVmxWords, VmxMode, VmxWord } from "./vmx-state.ts";
 
 /** VM-instruction error numbers (SDM Vol. 3C §31.4). */
@@ -62,19 +63,13 @@ export interface DeliveredEvent {
 	readonly instructionLength: number;
 }
 
-/** What an observer is told of an entry that failed its checks. */
-export interface EntryFailureReport {
-	readonly field: VmcsFieldName;
-	readonly rule: string;
-}
-
 export class VmxUnit {
 	/** What the guest's controls ask for; defined in VMX non-root operation. */
 	controls: GuestControls | undefined;
 	/** The check that the last entry failed, for a debugger. */
 	entryFailure: EntryFailureReport | undefined;
-	/** Told of every VM exit when the host state is loaded. Views and filters. */
-	onExit: (exit: VmExit) => void = () => {};
+	/** Who is told of entries and exits, in this order. */
+	readonly observers: VmxObserver[] = [];
 	/** Makes the run loop look at what is due. */
 	onModeSwitch: () => void = () => {};
 
@@ -119,14 +114,16 @@ export class VmxUnit {
 		state.i64[VmxWord.vmxonPointer >> 3] = vmxonPointer;
 		this.setCurrentVmcs(NO_POINTER);
 		state.i32[VmxWord.mode >> 2] = VmxMode.root;
+		for (const observer of this.observers) observer.operationChanged?.();
 	}
 
 	leaveOperation(): void {
 		resetVmxWords(this.core.state);
+		for (const observer of this.observers) observer.operationChanged?.();
 	}
 
 	reset(): void {
-		resetVmxWords(this.core.state);
+		this.leaveOperation();
 		this.controls = undefined;
 		this.core.paging.ept = undefined;
 	}
@@ -169,7 +166,7 @@ export class VmxUnit {
 		] as const) {
 			const broken = firstBroken(rules, context);
 			if (!broken) continue;
-			this.entryFailure = { field: broken.field, rule: broken.rule };
+			this.reportFailure(vmcs, broken, error);
 			return { error };
 		}
 		const broken = firstBroken(guestRules, context) ?? firstBroken(guestSegmentRules, context);
@@ -197,7 +194,13 @@ export class VmxUnit {
 		if (launch) vmcs.setWord(VmcsRegion.launchState, LaunchState.launched);
 		this.beginGuest(vmcs, controls);
 		this.inject(vmcs);
+		for (const observer of this.observers) observer.entered?.(vmcs);
 		return Outcome.exit;
+	}
+
+	private reportFailure(vmcs: VmcsMemory, { field, rule }: EntryFailureReport, error: number | undefined): void {
+		this.entryFailure = { field, rule };
+		for (const observer of this.observers) observer.entryFailed?.(vmcs, this.entryFailure, error);
 	}
 
 	private isLinkPointer(vmcs: VmcsMemory, context: EntryContext): boolean {
@@ -283,7 +286,8 @@ export class VmxUnit {
 	/** A VM entry that failed after it was begun: host state is loaded, the guest's is not saved (§27.8). */
 	private failEntry(reason: number, qualification: bigint, report: EntryFailureReport): Outcome {
 		const vmcs = this.vmcs!;
-		this.entryFailure = { field: report.field, rule: report.rule };
+		this.reportFailure(vmcs, report, undefined);
+		for (const observer of this.observers) observer.leaving?.(vmcs);
 		vmcs.write32(Vmcs.exitReason, reason | ENTRY_FAILURE);
 		vmcs.write(Vmcs.exitQualification, qualification);
 		this.returnToHost(vmcs);
@@ -298,6 +302,7 @@ export class VmxUnit {
 	exit(exit: VmExit, delivering: DeliveredEvent | undefined): boolean {
 		const vmcs = this.vmcs!;
 		const controls = this.controls!;
+		for (const observer of this.observers) observer.leaving?.(vmcs);
 		this.leaveGuestTime(vmcs, controls);
 		this.storeInformation(vmcs, exit, delivering);
 		saveGuestState(this.core, vmcs, controls, exit.information.resumeFlag);
@@ -310,7 +315,6 @@ export class VmxUnit {
 			((exit.information.interruption?.information ?? 0) & 0x7ff) === ((InterruptionType.nmi << 8) | 2);
 		if (isNmi) state.i32[Internal.nmiBlocked >> 2] = 1;
 		else if (controls.pin & Pin.virtualNmis) state.i32[Internal.nmiBlocked >> 2] = 0;
-		this.onExit(exit);
 		return this.returnToHost(vmcs);
 	}
 
@@ -362,6 +366,7 @@ export class VmxUnit {
 		const count = vmcs.read32(Vmcs.exitMsrLoadCount);
 		if (loadMsrs(this.msrs, state.physical, Number(vmcs.read(Vmcs.exitMsrLoadAddress)), count) !== 0)
 			return this.abort(vmcs, VmxAbort.loadingHostMsrs);
+		for (const observer of this.observers) observer.left?.(vmcs);
 		this.onModeSwitch();
 		return true;
 	}

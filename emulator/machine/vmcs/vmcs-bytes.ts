@@ -1,0 +1,47 @@
+// A VMCS region copied out of host-physical memory for looking at. Reading it touches no device.
+
+import { Vmcs, type VmcsFieldName, VmcsRegion } from "../../cpu/vmx/vmcs-fields.ts";
+import type { PhysicalMemory } from "../../engine/physical-memory.ts";
+
+export class VmcsBytes {
+	private readonly view: DataView;
+
+	private constructor(private readonly bytes: Uint8Array) {
+		this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+	}
+
+	/** Undefined when the address is not that of a region in RAM. */
+	static at(physical: PhysicalMemory, address: bigint): VmcsBytes | undefined {
+		if (address < 0n || address >> 40n !== 0n || (address & 0xfffn) !== 0n) return undefined;
+		const bytes = physical.peek(Number(address), VmcsRegion.bytes);
+		return bytes && new VmcsBytes(bytes);
+	}
+
+	get revision(): number {
+		return this.view.getUint32(VmcsRegion.revision, true);
+	}
+
+	get launchState(): number {
+		return this.view.getUint32(VmcsRegion.launchState, true);
+	}
+
+	get abort(): number {
+		return this.view.getUint32(VmcsRegion.abort, true);
+	}
+
+	/** A field, unsigned. */
+	read(name: VmcsFieldName): bigint {
+		return this.view.getBigUint64(Vmcs[name], true);
+	}
+
+	/** The low 32 bits of a field, unsigned. */
+	word(name: VmcsFieldName): number {
+		return this.view.getUint32(Vmcs[name], true);
+	}
+
+	/** Whether a field has the same value in both. */
+	sameField(other: VmcsBytes, offset: number): boolean {
+		for (let at = offset; at < offset + 8; at++) if (this.bytes[at] !== other.bytes[at]) return false;
+		return true;
+	}
+}
