@@ -95,6 +95,7 @@ export class BinaryTranslationMachine extends HostedMachine implements VirtualMa
 		});
 		const { monitor } = this;
 		monitor.physical.bus = devices.memory;
+		monitor.vcpu.msrs.localApic = devices.localApicPort;
 		monitor.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
 		this.vcpu.attach(monitor);
 		this.pcpu.attach(host);

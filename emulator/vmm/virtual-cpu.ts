@@ -1,6 +1,7 @@
 // The vCPU: what the guest believes of its processor, as far as the host's registers do not hold it. General registers, x87
 // and SSE, and ES, DS and FS are always the host's own.
 
+import { GuestMsrs } from "./guest/guest-msrs.ts";
 import { Cr0, Cr4, type PagingControls } from "./guest/guest-page-walk.ts";
 import { INTERRUPTS_OFF, VcpuBlock } from "./layout.ts";
 import type { VmmMemory } from "./vmm-memory.ts";
@@ -19,7 +20,7 @@ export interface TableRegister {
 }
 
 /** CR4 bits that the guest may set; what is behind the others its CPUID does not announce. */
-export const GUEST_CR4 = Cr4.tsd | Cr4.de | Cr4.pse | Cr4.pge | Cr4.osfxsr | Cr4.osxmmexcpt;
+export const GUEST_CR4 = Cr4.tsd | Cr4.de | Cr4.pse | Cr4.pge | Cr4.osfxsr | Cr4.osxmmexcpt | Cr4.umip;
 const UNUSABLE = 1 << 16;
 
 export class VirtualCpu implements PagingControls {
@@ -43,8 +44,8 @@ export class VirtualCpu implements PagingControls {
 	sysenterCs = 0;
 	sysenterEsp = 0;
 	sysenterEip = 0;
-	/** Other model-specific registers that the guest may write and read back, by number: [low, high]. */
-	readonly msr = new Map<number, readonly [number, number]>();
+	/** The other model-specific registers. */
+	readonly msrs = new GuestMsrs();
 	halted = false;
 
 	constructor(private readonly block: VmmMemory) {}
@@ -64,7 +65,7 @@ export class VirtualCpu implements PagingControls {
 		this.iopl = 0;
 		this.trapFlag = false;
 		this.sysenterCs = this.sysenterEsp = this.sysenterEip = 0;
-		this.msr.clear();
+		this.msrs.reset();
 		this.halted = false;
 		this.interruptFlag = false;
 		this.pendingInterrupt = false;

@@ -1,37 +1,29 @@
 // What CPUID says to a guest under binary translation: what the host's says, less what the translator does not give.
 
-/** CPUID.1:EDX: FPU DE PSE TSC MSR CX8 SEP PGE CMOV CLFSH MMX FXSR SSE SSE2. No VME, PAE, MCE, APIC, MTRR, MCA, PAT, PSE-36. */
-const FEATURES_EDX =
-	(1 << 0) |
-	(1 << 2) |
-	(1 << 3) |
-	(1 << 4) |
-	(1 << 5) |
-	(1 << 8) |
-	(1 << 11) |
-	(1 << 13) |
-	(1 << 15) |
-	(1 << 19) |
-	(1 << 23) |
-	(1 << 24) |
-	(1 << 25) |
-	(1 << 26);
-/** CPUID.1:ECX: SSE3 SSSE3 SSE4.1 SSE4.2 POPCNT. */
-const FEATURES_ECX = (1 << 0) | (1 << 9) | (1 << 19) | (1 << 20) | (1 << 23);
+/** CPUID.1:EDX, not given on: VME (bit 1), PAE (6), MCE (7), MCA (14), PSE-36 (17); APIC (9) is the guest's own. */
+const HIDDEN_EDX = (1 << 1) | (1 << 6) | (1 << 7) | (1 << 9) | (1 << 14) | (1 << 17);
+const APIC = 1 << 9;
+/** CPUID.1:ECX, not given on: MONITOR (bit 3), VMX (5), PCID (17), XSAVE (26), OSXSAVE (27). */
+const HIDDEN_ECX = (1 << 3) | (1 << 5) | (1 << 17) | (1 << 26) | (1 << 27);
+/** CPUID.7.0:ECX, given on: UMIP (bit 2). EBX: nothing; SMEP and SMAP tell rings apart that the shadow does not. */
+const STRUCTURED_ECX = 1 << 2;
+/** CPUID.80000001H:EDX, given on: NX (bit 20). */
+const EXTENDED_EDX = 1 << 20;
 
 export type CpuidLeaf = readonly [eax: number, ebx: number, ecx: number, edx: number];
 
-/** The guest's answer made of the host's. No SYSCALL, NX or 64-bit mode in the extended leaves. */
-export function guestCpuid(leaf: number, [eax, ebx, ecx, edx]: CpuidLeaf): CpuidLeaf {
+/** The guest's answer made of the host's. No SYSCALL or 64-bit mode in the extended leaves. */
+export function guestCpuid(leaf: number, [eax, ebx, ecx, edx]: CpuidLeaf, apicEnabled: boolean): CpuidLeaf {
 	switch (leaf >>> 0) {
 		case 1:
-			return [eax, ebx, ecx & FEATURES_ECX, edx & FEATURES_EDX];
+			return [eax, ebx, ecx & ~HIDDEN_ECX, (edx & ~HIDDEN_EDX) | (apicEnabled ? APIC : 0)];
 		case 6:
-		case 7:
 		case 0xd:
 			return [0, 0, 0, 0];
+		case 7:
+			return [0, 0, ecx & STRUCTURED_ECX, 0];
 		case 0x80000001:
-			return [eax, ebx, 0, 0];
+			return [eax, ebx, 0, edx & EXTENDED_EDX];
 		default:
 			return [eax, ebx, ecx, edx];
 	}

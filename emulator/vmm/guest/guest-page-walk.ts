@@ -50,6 +50,7 @@ export const Cr4 = {
 	pge: 0x80,
 	osfxsr: 0x200,
 	osxmmexcpt: 0x400,
+	umip: 0x800,
 } as const;
 
 /** Walks the guest's tables; the result lies in its fields until the next walk. */

@@ -559,7 +559,11 @@ export class PrivilegedInstructions {
 		const leaf = registers.read32(EAX);
 		this.surroundings.executeCpuid();
 		const host = [EAX, EBX, ECX, EDX].map((register) => registers.read32(register));
-		const [eax, ebx, ecx, edx] = guestCpuid(leaf, host as [number, number, number, number]);
+		const [eax, ebx, ecx, edx] = guestCpuid(
+			leaf,
+			host as [number, number, number, number],
+			this.guest.vcpu.msrs.apicEnabled,
+		);
 		registers.write32(EAX, eax);
 		registers.write32(EBX, ebx);
 		registers.write32(ECX, ecx);
@@ -579,14 +583,11 @@ export class PrivilegedInstructions {
 				return [vcpu.sysenterEsp, 0];
 			case 0x176:
 				return [vcpu.sysenterEip, 0];
-			// Platform ID and the microcode's revision; fast strings on in IA32_MISC_ENABLE (SDM Vol. 4 Table 2-2).
-			case 0x17:
-			case 0x8b:
-				return vcpu.msr.get(number) ?? [0, 0];
-			case 0x1a0:
-				return vcpu.msr.get(number) ?? [1, 0];
-			default:
-				throw new GuestFault(generalProtection, 0);
+			default: {
+				const value = vcpu.msrs.read(number >>> 0);
+				if (value === undefined) throw new GuestFault(generalProtection, 0);
+				return [Number(value & 0xffffffffn), Number(value >> 32n)];
+			}
 		}
 	}
 
@@ -602,12 +603,10 @@ export class PrivilegedInstructions {
 			case 0x176:
 				vcpu.sysenterEip = low;
 				return;
-			case 0x8b:
-			case 0x1a0:
-				vcpu.msr.set(number, [low, high]);
-				return;
-			default:
-				throw new GuestFault(generalProtection, 0);
+			default: {
+				const value = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+				if (!vcpu.msrs.write(number >>> 0, value)) throw new GuestFault(generalProtection, 0);
+			}
 		}
 	}
 }
