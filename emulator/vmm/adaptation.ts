@@ -1,7 +1,7 @@
 // Adaptive binary translation (Adams & Agesen, ASPLOS 2006, §3.3): an instruction is innocent until it has trapped often;
 // then it is translated to call out at once, and back again when that is no longer needed.
 
-import type { GuestCode } from "./guest-code.ts";
+import type { TranslationSource } from "./translate/translation-source.ts";
 import type { InstructionBytes } from "./translate/instruction-bytes.ts";
 import type { TranslationCache } from "./translate/translation-cache.ts";
 
@@ -18,7 +18,7 @@ export class Adaptation {
 	private readonly idleSimulations = new Map<number, number>();
 
 	constructor(
-		private readonly code: GuestCode,
+		private readonly code: TranslationSource,
 		private readonly cache: TranslationCache,
 	) {}
 

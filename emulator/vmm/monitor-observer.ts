@@ -5,7 +5,6 @@ import type { VmEventField, VmEventKind } from "../machine/vm-events.ts";
 import type { Fragment } from "./translate/fragment.ts";
 
 export interface MonitorStatistics {
-	callouts: number;
 	directExecution: number;
 	trueFaults: number;
 	interruptsDelivered: number;

@@ -1,7 +1,6 @@
 // Exceptions that guest code raised on the host: the guest's own, or work that the VMM's tables made for the VMM.
 
 import { State } from "../isa/state.ts";
-import type { Adaptation } from "./adaptation.ts";
 import { type GuestContext, refuse, Vector } from "./guest/guest-context.ts";
 import { GuestFault } from "./guest/guest-fault.ts";
 import { Access } from "./guest/guest-page-walk.ts";
@@ -9,9 +8,9 @@ import type { InstructionEmulator } from "./guest/instruction-emulator.ts";
 import type { PrivilegedInstructions } from "./guest/privileged-instructions.ts";
 import type { GuestCode } from "./guest-code.ts";
 import type { HostFrame } from "./host-control.ts";
+import type { KernelExecution } from "./kernel-execution.ts";
 import { FillResult } from "./shadow/shadow-page-tables.ts";
 import type { InstructionBytes } from "./translate/instruction-bytes.ts";
-import type { TranslationCache } from "./translate/translation-cache.ts";
 
 /** Times in a row that an access may be let through by dropping a trace before the VMM gives up. */
 const UNTRACE_LIMIT = 16;
@@ -30,10 +29,9 @@ export class TrapHandler {
 	constructor(
 		private readonly guest: GuestContext,
 		private readonly code: GuestCode,
-		private readonly cache: TranslationCache,
 		private readonly emulator: InstructionEmulator,
 		private readonly privileged: PrivilegedInstructions,
-		private readonly adaptation: Adaptation,
+		private readonly kernel: KernelExecution,
 		private readonly way: WayBack,
 	) {}
 
@@ -81,7 +79,7 @@ export class TrapHandler {
 		const { instruction, next } = this.code.instructionAt(eip);
 		if (this.emulator.execute(instruction, next)) {
 			this.untraced = 0;
-			if (!this.guest.user) this.adaptation.trapped(eip, instruction);
+			if (!this.guest.user) this.kernel.translations?.trapped(eip, instruction);
 			this.way.resume();
 			return;
 		}
@@ -98,7 +96,7 @@ export class TrapHandler {
 	/** Lets a page be written once without the VMM: what it was traced for is forgotten and found again when it is used. */
 	private untrace(page: number): void {
 		this.guest.shadow.forgetTables(page);
-		this.cache.bytesChanged(page, 0, 4096);
+		this.kernel.translations?.codeChanged(page, 0, 4096);
 		this.guest.descriptors.untracePage(page);
 	}
 
@@ -107,24 +105,27 @@ export class TrapHandler {
 		const { vector, errorCode } = frame;
 		const { registers } = this.guest;
 		const { eip } = registers;
-		if (errorCode !== 0 && (errorCode & 2) === 0 && this.shadowDescriptorMissing(errorCode)) {
+		const ofSelector = errorCode !== 0 && (errorCode & 2) === 0;
+		if (ofSelector && this.shadowDescriptorMissing(errorCode)) {
 			this.way.resume();
 			return;
 		}
 		const { instruction, next } = this.code.instructionAt(registers.eip);
-		if (errorCode !== 0 && (errorCode & 2) === 0 && !this.guest.descriptors.isTraced(errorCode)) {
+		const directKernel = this.guest.kernelRunsDirectly && !this.guest.user;
+		if (ofSelector && (directKernel || !this.guest.descriptors.isTraced(errorCode))) {
 			if (this.privileged.loadSegment(instruction, next)) {
 				this.way.resume();
 				return;
 			}
 		}
+		if (directKernel && this.kernel.emulatePrivileged(instruction, next)) return;
 		if (this.guest.user && (errorCode === 0 || errorCode & 2) && this.userTraps(instruction)) {
 			this.privileged.execute(instruction, next);
 			this.way.resume();
 			return;
 		}
 		if (errorCode === 0 && this.emulator.execute(instruction, next)) {
-			if (!this.guest.user) this.adaptation.trapped(eip, instruction);
+			if (!this.guest.user) this.kernel.translations?.trapped(eip, instruction);
 			this.way.resume();
 			return;
 		}

@@ -154,7 +154,7 @@ export class ControlTransfer {
 		const eip = guest.peekStack(0, size);
 		const cs = guest.peekStack(size, size) & 0xffff;
 		this.returnTo(eip, cs, size, 2 * size + release, release, () => {
-			// TF of user code lies in the host's flags image.
+			// TF of code that runs directly lies in the host's flags image.
 			if ((cs & 3) === 3) guest.vcpu.trapFlag = false;
 		});
 	}

@@ -50,11 +50,25 @@ export function privilegeOf([, high]: DescriptorWords): number {
 	return (high >>> 13) & 3;
 }
 
-/** A guest situation that the binary translator does not run. @throws {MachineError} always */
+/** A guest situation that the technique does not run; the machine around names the technique. */
+export class GuestRefusal extends MachineError {
+	constructor(
+		private readonly what: string,
+		private readonly eip: number,
+	) {
+		super(`The guest ${what}, which this technique does not run.`);
+	}
+
+	/** One sentence for the user. */
+	under(technique: string): string {
+		const where = `0x${(this.eip >>> 0).toString(16).padStart(8, "0")}`;
+		return `The guest ${this.what} at ${where}, which "${technique}" does not run; start it with "vmm": "none".`;
+	}
+}
+
+/** @throws {GuestRefusal} always */
 export function refuse(what: string, eip: number): never {
-	throw new MachineError(
-		`The guest ${what} at 0x${(eip >>> 0).toString(16).padStart(8, "0")}, which "bt" does not run; start it with "vmm": "none".`,
-	);
+	throw new GuestRefusal(what, eip);
 }
 
 export class GuestContext implements SegmentedMemory {
@@ -66,10 +80,17 @@ export class GuestContext implements SegmentedMemory {
 		readonly memory: GuestLinearMemory,
 		readonly shadow: ShadowPageTables,
 		readonly descriptors: ShadowDescriptorTables,
+		/** Kernel code runs as it is: in it too the host's %gs and TF are the guest's. */
+		readonly kernelRunsDirectly: boolean,
 	) {}
 
 	get user(): boolean {
 		return this.vcpu.cpl === 3;
+	}
+
+	/** Code of a privilege level runs as it is on the host. */
+	private runsDirectly(cpl: number): boolean {
+		return cpl === 3 || this.kernelRunsDirectly;
 	}
 
 	/** The guest's EFLAGS: the host's image with the guest's IF, IOPL and, in translated code, TF. */
@@ -77,7 +98,7 @@ export class GuestContext implements SegmentedMemory {
 		const { vcpu, registers } = this;
 		let flags = registers.eflags & ~0x3200;
 		if (vcpu.interruptFlag) flags |= 0x200;
-		if (!this.user) flags = (flags & ~0x100) | (vcpu.trapFlag ? 0x100 : 0);
+		if (!this.runsDirectly(vcpu.cpl)) flags = (flags & ~0x100) | (vcpu.trapFlag ? 0x100 : 0);
 		return flags | (vcpu.iopl << 12) | 2;
 	}
 
@@ -89,10 +110,11 @@ export class GuestContext implements SegmentedMemory {
 		const { vcpu, registers } = this;
 		if (mask & 0x200) vcpu.interruptFlag = (value & 0x200) !== 0;
 		if (mask & 0x3000) vcpu.iopl = (value >> 12) & 3;
-		if (mask & 0x100) vcpu.trapFlag = cpl === 0 && (value & 0x100) !== 0;
+		const direct = this.runsDirectly(cpl);
+		if (mask & 0x100) vcpu.trapFlag = !direct && (value & 0x100) !== 0;
 		const hostMask = mask & ~0x3200;
 		registers.eflags = (registers.eflags & ~hostMask) | (value & hostMask) | 0x202;
-		if (cpl === 0) registers.eflags &= ~0x100;
+		if (!direct) registers.eflags &= ~0x100;
 	}
 
 	/** The guest's hidden part of a segment register; the limit is the guest's, not the truncated one. */
@@ -103,7 +125,7 @@ export class GuestContext implements SegmentedMemory {
 		if (index === Segment.ldtr) return vcpu.ldtr;
 		if (index === Segment.tr) return vcpu.tr;
 		const segment =
-			index === Segment.gs
+			index === Segment.gs && !this.kernelRunsDirectly
 				? { ...vcpu.gs }
 				: {
 						selector: host.selector(index),
@@ -203,12 +225,12 @@ export class GuestContext implements SegmentedMemory {
 		return found;
 	}
 
-	/** Takes over CS after a change of code segment, refusing what the translator does not run. */
+	/** Takes over CS after a change of code segment, refusing what the technique does not run. */
 	setCodeSegment(selector: number, descriptor: DescriptorWords, cpl: 0 | 3): void {
 		const { vcpu, registers } = this;
 		this.fillSegment(vcpu.cs, (selector & ~3) | cpl, descriptor);
 		if (cpl === 0 && (descriptor[1] & High.big) === 0) refuse("goes to a 16-bit code segment", registers.eip);
-		if (cpl === 0 && vcpu.cs.base !== 0) refuse("goes to a kernel code segment whose base is not 0", registers.eip);
+		if (cpl === 0 && vcpu.cs.base !== 0 && !this.kernelRunsDirectly) refuse("goes to a kernel code segment whose base is not 0", registers.eip);
 		vcpu.cpl = cpl;
 	}
 }

@@ -231,16 +231,19 @@ export class PrivilegedInstructions {
 	}
 
 	/**
-	 * Loads of a segment register that translated and user code do by themselves as long as the descriptor has a shadow:
-	 * MOV, POP, LES, LDS, LFS. False for other instructions. @throws {GuestFault} with nothing changed
+	 * Loads of a segment register that translated and directly running code do by themselves as long as the descriptor has a
+	 * shadow: MOV, POP, LES, LDS, LFS, and of GS where the host's is the guest's. False for other instructions.
+	 * @throws {GuestFault} with nothing changed
 	 */
 	loadSegment(i: InstructionBytes, next: number): boolean {
 		const { guest, operands } = this;
 		const { registers } = guest;
 		operands.begin(i);
 		const size = i.operandSize16 ? 2 : 4;
-		const popped = POPPED.get(i.opcode);
-		const far = FAR_POINTERS.get(i.opcode);
+		const ownGs = guest.user || guest.kernelRunsDirectly;
+		const popped = i.opcode === 0x0fa9 && ownGs ? Segment.gs : POPPED.get(i.opcode);
+		const far = i.opcode === 0x0fb5 && ownGs ? Segment.gs : FAR_POINTERS.get(i.opcode);
+		const moved = i.reg === Segment.es || i.reg === Segment.ds || i.reg === Segment.fs || (ownGs && i.reg === Segment.gs);
 		if (popped !== undefined) {
 			this.surroundings.loadHostSegment(popped, this.checked(guest.peekStack(0, size) & 0xffff));
 			registers.esp = (registers.esp + size) >>> 0;
@@ -249,7 +252,7 @@ export class PrivilegedInstructions {
 			const offset = guest.read(at, size);
 			this.surroundings.loadHostSegment(far, this.checked(guest.read((at + size) >>> 0, 2)));
 			registers.write(i.reg, size, offset);
-		} else if (i.opcode === 0x8e && (i.reg === Segment.es || i.reg === Segment.ds || i.reg === Segment.fs)) {
+		} else if (i.opcode === 0x8e && moved) {
 			this.surroundings.loadHostSegment(i.reg as SegmentIndex, this.checked(operands.readOperand(2)));
 		} else return false;
 		registers.eip = next >>> 0;

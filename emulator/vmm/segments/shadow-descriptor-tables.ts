@@ -20,6 +20,8 @@ class ShadowedTable {
 	traced = true;
 	/** Writes to its pages beside the table. */
 	misses = 0;
+	/** Offsets of code descriptors of ring 3. */
+	readonly userCode = new Set<number>();
 
 	constructor(
 		readonly area: number,
@@ -27,6 +29,8 @@ class ShadowedTable {
 	) {}
 }
 
+const S_CODE = 0x1800;
+const DPL_3 = 0x6000;
 /** Writes beside a table, in its pages, after which the trace costs more than loads that trap. */
 const MISS_LIMIT = 64;
 
@@ -34,11 +38,29 @@ export class ShadowDescriptorTables {
 	private readonly global = new ShadowedTable(Area.globalDescriptorTable, FIRST_VMM_DESCRIPTOR);
 	private readonly local = new ShadowedTable(Area.localDescriptorTable, 0x10000);
 
+	private hidden = false;
+
 	constructor(
 		private readonly vmm: VmmMemory,
 		private readonly linear: GuestLinearMemory,
 		private readonly shadow: ShadowPageTables,
 	) {}
+
+	/**
+	 * While this is set code descriptors of ring 3 have no shadow, so that a far return of kernel code in ring 1 to user code
+	 * traps: the processor itself would let it pass, without the guest's IF.
+	 */
+	set userCodeIsHidden(hidden: boolean) {
+		if (this.hidden === hidden) return;
+		this.hidden = hidden;
+		for (const table of [this.global, this.local]) {
+			if (!table.traced) continue;
+			for (const offset of table.userCode) {
+				if (hidden) this.erase(table, offset);
+				else this.synchronize(table, offset);
+			}
+		}
+	}
 
 	/** Follows LGDT. */
 	loadGlobal(base: number, limit: number): void {
@@ -58,6 +80,7 @@ export class ShadowDescriptorTables {
 		table.pages = this.pagesOf(table);
 		table.traced = true;
 		table.misses = 0;
+		table.userCode.clear();
 		for (const page of old) if (!this.holds(page)) this.shadow.traces.clear(page, Trace.descriptors);
 		for (const page of table.pages) if (page >= 0) this.shadow.traces.set(page, Trace.descriptors);
 		const end = Math.min(table.length, table.capacity);
@@ -127,24 +150,37 @@ export class ShadowDescriptorTables {
 		return (selector & 4 ? this.local : this.global).traced;
 	}
 
-	/** Makes the shadow of a selector's descriptor, as the guest's table has it now. */
+	/** Makes the shadow of a selector's descriptor, as the guest's table has it now, until drop() takes away what may not stay. */
 	refresh(selector: number): void {
 		const table = selector & 4 ? this.local : this.global;
 		const offset = selector & 0xfff8;
-		if (offset + 8 <= Math.min(table.length, table.capacity)) this.synchronize(table, offset);
+		if (offset + 8 <= Math.min(table.length, table.capacity)) this.write(table, offset, this.readQuietly(table, offset));
 	}
 
-	/** Takes the shadow of a selector's descriptor away again, when its table is not traced. */
+	/** Takes the shadow of a selector's descriptor away again, when its table is not traced or it is hidden. */
 	drop(selector: number): void {
 		const table = selector & 4 ? this.local : this.global;
 		const offset = selector & 0xfff8;
-		if (table.traced || offset + 8 > table.capacity) return;
+		const stays = table.traced && !(this.hidden && table.userCode.has(offset));
+		if (!stays && offset + 8 <= table.capacity) this.erase(table, offset);
+	}
+
+	private erase(table: ShadowedTable, offset: number): void {
 		this.vmm.write32(table.area + offset, 0);
 		this.vmm.write32(table.area + offset + 4, 0);
 	}
 
 	private synchronize(table: ShadowedTable, offset: number): void {
-		const [low, high] = shadowDescriptor(this.readQuietly(table, offset));
+		const guest = this.readQuietly(table, offset);
+		const userCode = (guest[1] & (S_CODE | DPL_3)) === (S_CODE | DPL_3);
+		if (userCode) table.userCode.add(offset);
+		else table.userCode.delete(offset);
+		if (userCode && this.hidden) this.erase(table, offset);
+		else this.write(table, offset, guest);
+	}
+
+	private write(table: ShadowedTable, offset: number, guest: DescriptorWords): void {
+		const [low, high] = shadowDescriptor(guest);
 		this.vmm.write32(table.area + offset, low);
 		this.vmm.write32(table.area + offset + 4, high);
 	}
@@ -179,6 +215,12 @@ export class ShadowDescriptorTables {
 		const changed = (old | set) & ~clear;
 		if (changed !== old) this.linear.write(at, 4, changed, false);
 		if (table.traced && (selector & 0xfff8) + 8 <= table.capacity) this.synchronize(table, selector & 0xfff8);
+	}
+
+	/** The host's descriptor of a selector, as the hardware sees it. */
+	shadowOf(selector: number): DescriptorWords {
+		const at = (selector & 4 ? this.local : this.global).area + (selector & 0xfff8);
+		return [this.vmm.read32(at), this.vmm.read32(at + 4)];
 	}
 
 	/** True when the host's table has a descriptor for the selector that can be loaded. */
