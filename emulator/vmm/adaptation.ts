@@ -1,9 +1,9 @@
 // Adaptive binary translation (Adams & Agesen, ASPLOS 2006, §3.3): an instruction is innocent until it has trapped often;
 // then it is translated to call out at once, and back again when that is no longer needed.
 
-import type { TranslationSource } from "./translate/translation-source.ts";
 import type { InstructionBytes } from "./translate/instruction-bytes.ts";
 import type { TranslationCache } from "./translate/translation-cache.ts";
+import type { TranslationSource } from "./translate/translation-source.ts";
 
 /** Traps of one instruction after which it is translated in its SIMULATE form. */
 const ADAPTATION_LIMIT = 8;

@@ -1,64 +1,23 @@
 // `--vmm bt --mmu shadow`: the guest runs under the VMM's binary translator and shadow page tables.
 
-import { PageKind } from "../engine/physical-memory.ts";
-import { RAM_BASE, Segment } from "../isa/state.ts";
-import { DmaWatchpoints } from "../machine/dma-watchpoints.ts";
-import { sha256 } from "../machine/hash.ts";
-import type { HostStop } from "../machine/host-machine.ts";
-import type { BootState } from "../machine/loaders/boot-state.ts";
-import { loadImage } from "../machine/loaders/load-image.ts";
-import {
-	type EventName,
-	type ExecutionBreakpoint,
-	type MachineConfiguration,
-	MachineError,
-	type MachineStatistics,
-	type Processor,
-	type StepOptions,
-	type Stop,
-	type TranslationCacheView,
-	type VirtualMachine,
-	type Watchpoint,
+import type {
+	MachineConfiguration,
+	MachineStatistics,
+	TranslationCacheView,
+	VirtualMachine,
 } from "../machine/virtual-machine.ts";
-import { BreakpointMap } from "./breakpoint-map.ts";
-import { GuestProcessor } from "./guest-processor.ts";
-import { GuestWatchpoints } from "./guest-watchpoints.ts";
-import { HostProcessor } from "./host-processor.ts";
-import { HostedMachine, PCPU, VCPU } from "./hosted-machine.ts";
-import { Monitor, VMM_OVERHEAD } from "./monitor.ts";
-import type { EventDetails } from "./monitor-observer.ts";
+import { DeprivilegedMachine } from "./deprivileged-machine.ts";
+import { VCPU } from "./hosted-machine.ts";
+import { Monitor, type MonitorSurroundings } from "./monitor.ts";
+import type { Fragment } from "./translate/fragment.ts";
+import { TranslatedExecution } from "./translate/translated-execution.ts";
+import type { TranslationCache } from "./translate/translation-cache.ts";
 import { CacheView } from "./translation-cache-view.ts";
 
-/** Access rights as in SegmentSlot.access: present, 32-bit, 4-KByte granularity; accessed. */
-const FLAT_CODE = 0xc09b;
-const FLAT_DATA = 0xc093;
-const REGISTERS = { eax: 0, ecx: 1, edx: 2, ebx: 3, esp: 4, ebp: 5, esi: 6, edi: 7 } as const;
-/** Host instructions of one guest instruction at most, callouts and faults on its way included. */
-const STEP_LIMIT = 100_000;
-
-export class BinaryTranslationMachine extends HostedMachine implements VirtualMachine {
+export class BinaryTranslationMachine extends DeprivilegedMachine<TranslatedExecution> implements VirtualMachine {
 	readonly technique = "bt";
-	monitor!: Monitor;
-	private readonly vcpu = new GuestProcessor();
-	private readonly pcpu = new HostProcessor();
 	private readonly cacheView = new CacheView();
 	readonly translationCache: TranslationCacheView = this.cacheView;
-	private readonly breakpoints = new BreakpointMap();
-	private readonly watchpoints = new GuestWatchpoints((stop) => this.stopAt(stop));
-	/** The path's memory is the guest's. */
-	private readonly dmaWatchpoints = new DmaWatchpoints({
-		physical: ({ space, value }) => {
-			if (space === "lin") return this.vcpu.translate(value, "gpa");
-			if (space === "gpa") return value;
-			const page = this.monitor.physical.pmap.indexOf(Number(value >> 12n));
-			return page < 0 ? undefined : BigInt(page) * 4096n + (value & 0xfffn);
-		},
-		instruction: () => this.vcpu.linearInstructionPointer(),
-		hit: (stop) => this.stopAt(stop),
-	});
-	private watched: readonly Watchpoint[] = [];
-	/** Guest address where the machine stood when it was told to run: a breakpoint there is passed over once. */
-	private passed = -1;
 
 	/** @throws {MachineError} when the image cannot be started. */
 	constructor(configuration: MachineConfiguration) {
@@ -66,214 +25,32 @@ export class BinaryTranslationMachine extends HostedMachine implements VirtualMa
 		this.start();
 	}
 
-	protected start(): void {
-		const { configuration } = this;
-		if (!configuration.image)
-			throw new MachineError('The technique "bt" starts a kernel image in protected mode: name one, or choose "none".');
-		this.makeHost(VMM_OVERHEAD, {
-			interruptRequest: (asserted) => this.monitor?.interruptRequest(asserted),
-			nonMaskableInterrupt: () => {},
-			memory: () => this.monitor.physical,
-		});
-		const { host, guestDevices: devices } = this;
-		this.monitor = new Monitor(host, configuration.memory, devices.ports, () => devices.acknowledge(), {
-			event: (event, description, details) => this.event(event, description, details),
-			wants: () => this.filters.length > 0,
-			record: (kind, reason, instruction, detail) => this.events.record(kind, reason, VCPU, instruction, detail),
-			translated: (fragment) => {
-				this.events.record("translation", fragment.generation > 0 ? "again" : "first", VCPU, fragment.guestStart, [
-					{ name: "fragment", value: fragment.id },
-					{ name: "instructions", value: fragment.lines.length },
-				]);
-				this.breakpoints.translated(fragment);
-				if (this.filters.length > 0)
-					this.event("translate", `Translated the unit at 0x${fragment.guestStart.toString(16)}`, {});
-			},
-			tripleFault: () => this.end({ reason: "triple-fault", processor: VCPU, description: this.describeShutdown() }),
-			halted: () =>
-				this.end({ reason: "halted", description: "The vCPU is halted with interrupts off; nothing can wake it." }),
-		});
-		const { monitor } = this;
-		monitor.physical.bus = devices.memory;
-		monitor.vcpu.msrs.localApic = devices.localApicPort;
-		monitor.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
-		this.vcpu.attach(monitor);
-		this.pcpu.attach(host);
-		this.cacheView.attach(monitor.cache, monitor.vmm);
-		devices.reset();
-		const boot = loadImage(configuration.image, configuration, {
-			size: configuration.memory,
-			write: (address, bytes) => void monitor.physical.poke(address, bytes),
-		});
-		monitor.start();
-		this.enterBootState(boot);
-		this.breakpoints.attach(host.engine.code, monitor.cache);
-		this.watchpoints.attach(monitor);
-		this.dmaWatchpoints.attach(devices.optional?.path);
-		this.setWatchpoints(this.watched);
+	protected makeMonitor(surroundings: MonitorSurroundings): Monitor<TranslatedExecution> {
+		const { memory } = this.configuration;
+		return new Monitor(this.host, memory, surroundings, false, (monitor) => new TranslatedExecution(monitor));
 	}
 
-	/** The vCPU as the boot protocol asks, and into the guest. */
-	private enterBootState(boot: BootState): void {
-		const { monitor } = this;
-		const { vcpu, registers, control } = monitor;
-		const flat = { base: 0, limit: 0xffffffff };
-		Object.assign(vcpu.cs, { selector: boot.codeSelector, access: FLAT_CODE, ...flat });
-		Object.assign(vcpu.ss, { selector: boot.dataSelector, access: FLAT_DATA, ...flat });
-		Object.assign(vcpu.gs, { selector: boot.dataSelector, access: FLAT_DATA, ...flat });
-		control.loadFlatData([Segment.es, Segment.ds, Segment.fs], boot.dataSelector);
-		Object.assign(vcpu.gdtr, boot.gdt ?? { base: 0, limit: 0 });
-		if (boot.gdt) monitor.descriptors.loadGlobal(boot.gdt.base, boot.gdt.limit);
-		for (let register = 0; register < 8; register++) registers.write32(register, 0);
-		for (const [name, value] of Object.entries(boot.registers))
-			registers.write32(REGISTERS[name as keyof typeof REGISTERS], value);
-		registers.eip = boot.instructionPointer;
-		registers.eflags = 0x202;
-		monitor.enterGuest();
+	protected attached(): void {
+		this.cacheView.attach(this.monitor.kernel.cache, this.monitor.vmm);
 	}
 
-	processors(): Processor[] {
-		return [this.vcpu, this.pcpu];
+	protected override translations(): TranslationCache {
+		return this.monitor.kernel.cache;
 	}
 
-	protected beforeRun(): void {
-		this.host.engine.passBreakpoint();
-		// Between two fragments the vCPU stands at the instruction that the next one begins with.
-		this.passed = this.vcpu.view.recovered()?.glue ? this.vcpu.view.eip : -1;
-	}
-
-	protected afterRun(): Stop | undefined {
-		return this.inEntryPage() ? this.advanceOrEnd(1) : undefined;
-	}
-
-	protected advance(instructions: number): Stop | undefined {
-		const { monitor } = this;
-		if (monitor.suspended) monitor.proceed();
-		else {
-			const stop = this.host.run(instructions);
-			if (stop?.kind === "host-entry") monitor.enter();
-			else if (stop) return this.conclude(stop);
-		}
-		return this.conclude(undefined);
-	}
-
-	private conclude(stop: HostStop | undefined): Stop | undefined {
-		if (this.resetAsked) {
-			this.start();
-			return undefined;
-		}
-		const pending = this.takePending();
-		if (pending) return pending;
-		if (this.ended) return this.ended;
-		switch (stop?.kind) {
-			case "breakpoint": {
-				const hit = this.breakpoints.hits(this.vcpu, this.pcpu);
-				const { passed } = this;
-				this.passed = -1;
-				if (hit && passed !== this.vcpu.view.eip) return hit;
-				this.host.engine.passBreakpoint();
-				return undefined;
-			}
-			case "shutdown":
-				throw new Error("The host shut down: the VMM's own tables are broken.");
-			case "halted":
-				this.end({
-					reason: "halted",
-					description: "The vCPU is halted, and nothing that is pending can wake it.",
-				});
-				return this.ended;
-			default:
-				return undefined;
-		}
-	}
-
-	private describeShutdown(): string {
-		const eip = this.vcpu.linearInstructionPointer();
-		return `Triple fault: the vCPU shut down at 0x${eip.toString(16)} (${this.vcpu.describe()}).`;
-	}
-
-	step(processor: number, options: StepOptions = {}): Stop {
-		if (this.ended) return this.ended;
-		if (processor !== VCPU && processor !== PCPU)
-			throw new MachineError(`There is no processor ${processor}: 1 is the vCPU, 2 the physical CPU.`);
-		// A halted vCPU has no instruction to step: it goes on to the interrupt that wakes it.
-		const held = !options.takeInterrupts && !this.monitor.isIdle;
-		this.host.holdInterrupts = this.monitor.holdInterrupts = held;
-		try {
-			return processor === PCPU ? this.stepHost() : this.stepGuest();
-		} finally {
-			this.host.holdInterrupts = false;
-			this.monitor.releaseInterrupts();
-		}
-	}
-
-	/** At most one host instruction, and what the VMM has to do after it. */
-	private stepOnce(): Stop | undefined {
-		this.host.engine.passBreakpoint();
-		const stop = this.advanceOrEnd(1);
-		if (stop || !this.inEntryPage()) return stop;
-		return this.advanceOrEnd(1);
-	}
-
-	/** One host instruction; what the VMM does on the way counts as part of it. */
-	private stepHost(): Stop {
-		const { engine } = this.host;
-		const before = engine.retired;
-		for (let tries = 0; tries < STEP_LIMIT && engine.retired === before; tries++) {
-			const stop = this.stepOnce();
-			if (stop) return stop;
-			if (this.monitor.isIdle) break;
-		}
-		return { reason: "step", processor: PCPU };
-	}
-
-	/** The host has entered the VMM, which has not seen it yet. */
-	private inEntryPage(): boolean {
-		return !this.monitor.holdsGuestRegisters && this.host.processor.core.state.cpl === 0;
-	}
-
-	/** Host instructions until the vCPU stands at the next boundary between guest instructions. */
-	private stepGuest(): Stop {
-		let progressed = false;
-		for (let tries = 0; tries < STEP_LIMIT; tries++) {
-			const { eip } = this.vcpu.view;
-			const glue = this.vcpu.view.recovered()?.glue ?? false;
-			const { retired } = this.host.engine;
-			const stop = this.stepOnce();
-			if (stop) return stop;
-			if (this.monitor.isIdle) break;
-			if (this.vcpu.view.eip !== eip || (!glue && this.host.engine.retired !== retired)) progressed = true;
-			const now = this.vcpu.view.recovered();
-			if (progressed && (now === undefined || (now.boundary && !now.glue))) break;
-		}
-		return { reason: "step", processor: VCPU };
-	}
-
-	setExecutionBreakpoints(breakpoints: readonly ExecutionBreakpoint[]): void {
-		this.breakpoints.set(breakpoints);
-	}
-
-	setWatchpoints(watchpoints: readonly Watchpoint[]): void {
-		this.watched = watchpoints;
-		const ofProcessor = watchpoints.filter(({ by, address }) => by !== "dma" && address.space !== "iova");
-		this.dmaWatchpoints.set(watchpoints);
-		this.watchpoints.set(ofProcessor, this.vcpu);
-	}
-
-	/** Tells an event of the VMM; true when the machine has to stop at it. */
-	private event(event: EventName, description: string, { vector, errorCode, address }: EventDetails): boolean {
-		const eip = BigInt(this.monitor.registers.eip >>> 0);
-		const text =
-			event === "exception" && vector !== undefined ? this.describeFault(vector, errorCode, eip) : description;
-		const faultAddress = address === undefined ? undefined : BigInt(address);
-		const stop = this.eventStop(event, VCPU, text, { vector, errorCode, faultAddress });
-		this.pending ??= stop;
-		return stop !== undefined;
+	protected override translated(fragment: Fragment): void {
+		this.events.record("translation", fragment.generation > 0 ? "again" : "first", VCPU, fragment.guestStart, [
+			{ name: "fragment", value: fragment.id },
+			{ name: "instructions", value: fragment.lines.length },
+		]);
+		this.breakpoints.translated(fragment);
+		if (this.filters.length > 0)
+			this.event("translate", `Translated the unit at 0x${fragment.guestStart.toString(16)}`, {});
 	}
 
 	statistics(): MachineStatistics {
-		const { monitor } = this;
-		const { statistics, cache, shadow } = monitor;
+		const { kernel, statistics } = this.monitor;
+		const { cache } = kernel;
 		const valid = cache.all().filter((fragment) => fragment.valid);
 		const exits = (state: string) =>
 			valid.reduce((sum, fragment) => sum + fragment.exits.filter((exit) => exit.state === state).length, 0);
@@ -284,32 +61,15 @@ export class BinaryTranslationMachine extends HostedMachine implements VirtualMa
 				fragments: valid.length,
 				continuationsLeft: exits("continuation"),
 				chained: exits("chained"),
-				callouts: statistics.callouts,
+				callouts: kernel.callouts,
 				invalidated: cache.invalidated,
 				directExecution: statistics.directExecution,
 				linked: exits("linked"),
 				elided: exits("elided"),
-				adapted: monitor.adapted,
+				adapted: kernel.adapted,
 				flushes: cache.flushes,
 			},
-			mmu: {
-				hiddenFaults: shadow.hiddenFaults,
-				trueFaults: statistics.trueFaults,
-				traceWrites: monitor.traceWrites,
-				shadowTables: shadow.size,
-			},
-			interrupts: { delivered: statistics.interruptsDelivered },
+			...this.monitorStatistics(),
 		};
-	}
-
-	memoryHash(): string {
-		const { physical } = this.monitor;
-		const bytes = new Uint8Array(physical.ramBytes);
-		physical.pmap.forEach((frame, page) => {
-			if (frame < 0) return;
-			const start = RAM_BASE + frame * 4096;
-			bytes.set(this.host.physical.u8.subarray(start, start + 4096), page * 4096);
-		});
-		return sha256(bytes);
 	}
 }

@@ -1,5 +1,6 @@
-// Execution breakpoints under binary translation: a guest-linear one holds at every translation of its instruction, present
-// and future, and at the address itself for user code; one on an address of the translation cache belongs to the physical CPU.
+// Execution breakpoints of a guest whose linear space is the host's: a guest-linear one holds at the address itself and, under
+// binary translation, at every translation of its instruction, present and future; one on an address of the translation
+// cache belongs to the physical CPU.
 
 import type { CodeCache } from "../engine/code-cache.ts";
 import type { ExecutionBreakpoint, Processor, Stop } from "../machine/virtual-machine.ts";
@@ -16,7 +17,7 @@ export class BreakpointMap {
 	/** Page offsets that the engine stops at. */
 	private readonly offsets = new Set<number>();
 
-	attach(code: CodeCache, cache: TranslationCache): void {
+	attach(code: CodeCache, cache: TranslationCache | undefined): void {
 		this.code = code;
 		this.cache = cache;
 		this.set(this.breakpoints);
@@ -52,7 +53,7 @@ export class BreakpointMap {
 
 	/** The stop for the place where the machine stands; undefined when no breakpoint is there. */
 	hits(
-		vcpu: Processor & { readonly view: { recovered(): { boundary: boolean; glue: boolean } | undefined } },
+		vcpu: Processor & { readonly view: { position(): { boundary: boolean; glue: boolean } | undefined } },
 		pcpu: Processor,
 	): Stop | undefined {
 		const host = pcpu.linearInstructionPointer();
@@ -62,8 +63,8 @@ export class BreakpointMap {
 				(address.space === "hpa" && address.value === pcpu.translate(host, "hpa")),
 		);
 		if (own.length > 0) return { reason: "breakpoint", processor: PCPU, ids: own.map(({ id }) => id) };
-		const recovered = vcpu.view.recovered();
-		if (recovered !== undefined && (!recovered.boundary || recovered.glue)) return undefined;
+		const position = vcpu.view.position();
+		if (position !== undefined && (!position.boundary || position.glue)) return undefined;
 		const guest = vcpu.linearInstructionPointer();
 		const ids = this.breakpoints
 			.filter(({ address }) =>

@@ -31,7 +31,8 @@ export class GuestProcessor implements Processor {
 
 	describe(): string {
 		const { vcpu } = this.monitor;
-		const mode = vcpu.cpl === 3 ? "direct execution" : "binary translation";
+		const kernel = this.monitor.guest.kernelRunsDirectly ? "direct execution in ring 1" : "binary translation";
+		const mode = vcpu.cpl === 3 ? "direct execution" : kernel;
 		return `vCPU 0 (CPL ${vcpu.cpl}, CR3 0x${(vcpu.cr3 >>> 0).toString(16)}, ${mode})`;
 	}
 
@@ -149,7 +150,7 @@ export class GuestProcessor implements Processor {
 	mappings(table: string, from: bigint, limit: number): Mapping[] {
 		const space = table === "guest" ? "gpa" : table === "shadow" ? "hpa" : undefined;
 		if (space === undefined)
-			throw new MachineError(`There is no table "${table}" under "bt": choose "guest" or "shadow".`);
+			throw new MachineError(`There is no table "${table}" of this vCPU: choose "guest" or "shadow".`);
 		const found =
 			space === "gpa"
 				? inspectMappings(this.tableMemory, this.guestTables(), from, limit)

@@ -7,14 +7,10 @@ import { TranslationLookasideBuffer } from "../engine/translation-lookaside-buff
 import { Segment, type SegmentIndex, State } from "../isa/state.ts";
 import { RegisterFile } from "../machine/register-file.ts";
 import { MachineError, type RegisterValue } from "../machine/virtual-machine.ts";
-import { VcpuBlock } from "./layout.ts";
+import type { KernelPosition } from "./kernel-execution.ts";
 import type { Monitor } from "./monitor.ts";
-import { Undo } from "./translate/fragment.ts";
-import { type Recovered, recover } from "./translate/recovery.ts";
 
 const ESP = 4;
-const ECX = 1;
-const EAX = 0;
 const GENERAL = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
 /** Short names of parts of the general registers, with the register that holds them. */
 const PART = /^([abcd])([lhx])$|^(sp|bp|si|di)$/;
@@ -39,29 +35,21 @@ export class GuestView {
 	}
 
 	/** How the guest's state follows from the host's; undefined when the VMM or user code holds it as it is. */
-	recovered(): Recovered | undefined {
-		const { monitor } = this;
-		if (monitor.holdsGuestRegisters) return undefined;
-		const { state } = monitor.control;
-		if (state.cpl !== 1) return undefined;
-		return recover(monitor.cache, monitor.vmm, state.eip);
+	position(): KernelPosition | undefined {
+		return this.monitor.kernelPosition();
 	}
 
 	/** Guest EIP at the boundary. */
 	get eip(): number {
 		const { monitor } = this;
 		if (monitor.holdsGuestRegisters) return monitor.registers.eip >>> 0;
-		const recovered = this.recovered();
-		if (recovered === undefined) return monitor.control.state.eip;
-		if ((recovered.undo & Undo.finishPopf) === 0) return recovered.eip;
-		const line = recovered.fragment?.lines.find((one) => one.guest === recovered.eip);
-		return recovered.eip + (line?.guestBytes.length ?? 1);
+		return this.position()?.eip ?? monitor.control.state.eip;
 	}
 
 	/** Builds the guest's state in a processor of its own. */
 	private build(): void {
 		const { monitor } = this;
-		const { vcpu, vmm, guest, registers } = monitor;
+		const { vcpu, guest, registers } = monitor;
 		const host = monitor.control.state;
 		const { state } = this.processor.core;
 		state.u8.set(host.u8.subarray(0, State.end), 0);
@@ -70,30 +58,28 @@ export class GuestView {
 			state.setGpr32(ESP, registers.esp | 0);
 			flags = guest.eflags;
 		} else {
-			const recovered = this.recovered();
+			const position = this.position();
 			// RF too is the host's own.
 			flags = (monitor.host.processor.core.flags.readEflags() & ~0x13200) | (vcpu.iopl << 12);
 			if (vcpu.interruptFlag) flags |= 0x200;
-			if (recovered) {
-				flags = (flags & ~0x100) | (vcpu.trapFlag ? 0x100 : 0);
-				if (recovered.undo & (Undo.ecx | Undo.finishPopf)) state.setGpr32(ECX, vmm.read32(VcpuBlock.savedEcx));
-				if (recovered.undo & Undo.eax) state.setGpr32(EAX, vmm.read32(VcpuBlock.savedEax));
-				state.setGpr32(ESP, (host.gpr32(ESP) + recovered.stackAdjust) | 0);
-			}
+			if (position?.trapFlag !== undefined) flags = (flags & ~0x100) | (position.trapFlag ? 0x100 : 0);
+			for (const [register, value] of position?.registers ?? []) state.setGpr32(register, value | 0);
 		}
 		state.setRip(this.eip | 0, 0);
 		this.processor.core.flags.writeEflags(flags, -1);
 		const segment = (index: SegmentIndex, value: { selector: number; access: number; base: number; limit: number }) =>
 			state.setSegment(index, value.selector, value.access, value.base | 0, 0, value.limit);
+		const direct = guest.kernelRunsDirectly;
 		const user = !monitor.holdsGuestRegisters && host.cpl === 3;
 		for (const index of [Segment.es, Segment.ds, Segment.fs] as const) segment(index, guest.quietSegment(index));
-		segment(Segment.cs, vcpu.cs);
-		segment(Segment.ss, vcpu.ss);
+		const { cs, ss } = !monitor.holdsGuestRegisters && host.cpl === 1 ? monitor.kernel.segments() : vcpu;
+		segment(Segment.cs, cs);
+		segment(Segment.ss, ss);
 		if (user) {
 			segment(Segment.cs, guest.quietSegment(Segment.cs, host));
 			segment(Segment.ss, guest.quietSegment(Segment.ss, host));
 			segment(Segment.gs, guest.quietSegment(Segment.gs, host));
-		} else segment(Segment.gs, vcpu.gs);
+		} else segment(Segment.gs, direct ? guest.quietSegment(Segment.gs) : vcpu.gs);
 		segment(Segment.ldtr, vcpu.ldtr);
 		segment(Segment.tr, vcpu.tr);
 		state.cpl = vcpu.cpl;
@@ -122,7 +108,7 @@ export class GuestView {
 		return this.file.read(name);
 	}
 
-	/** @throws {MachineError} when the register does not exist or cannot be changed under binary translation */
+	/** @throws {MachineError} when the register does not exist or cannot be changed */
 	write(name: string, value: bigint): void {
 		this.build();
 		this.file.write(name, value);
@@ -137,6 +123,6 @@ export class GuestView {
 			for (let register = 0; register < 8; register++) monitor.registers.write32(register, state.gpr32(register));
 		} else if (/^(xmm|st|mm|mxcsr|fcw|fsw)/.test(lower)) {
 			host.u8.set(state.u8.subarray(State.xmm, State.mxcsr + 4), State.xmm);
-		} else throw new MachineError(`Register ${name} cannot be changed while the guest runs under "bt".`);
+		} else throw new MachineError(`Register ${name} cannot be changed while a VMM runs the guest.`);
 	}
 }

@@ -17,6 +17,7 @@ import {
 	type Stop,
 } from "../machine/virtual-machine.ts";
 import { VmEventLog } from "../machine/vm-events.ts";
+import { GuestRefusal } from "./guest/guest-context.ts";
 
 export const VCPU = 1;
 export const PCPU = 2;
@@ -146,7 +147,9 @@ export abstract class HostedMachine {
 			return this.advance(instructions);
 		} catch (error) {
 			if (!(error instanceof MachineError)) throw error;
-			this.ended = { reason: "halted", description: error.message };
+			const { vmm } = this.configuration;
+			const description = error instanceof GuestRefusal ? error.under(vmm) : error.message;
+			this.ended = { reason: "halted", description };
 			return this.ended;
 		}
 	}

@@ -2,6 +2,7 @@
 
 import type { HostFrame } from "./host-control.ts";
 import type { InstructionBytes } from "./translate/instruction-bytes.ts";
+import type { VirtualSegment } from "./virtual-cpu.ts";
 
 /** What the guest's state is while the host stands in kernel code. */
 export interface KernelPosition {
@@ -53,6 +54,8 @@ export interface KernelExecution {
 	position(address: number): KernelPosition;
 	/** Takes the guest's registers out of the host's, which stand at an address of kernel code. */
 	takeRegisters(address: number): void;
+	/** CS and SS of the guest while the host stands in kernel code, without any effect. */
+	segments(): { readonly cs: VirtualSegment; readonly ss: VirtualSegment };
 	/** User code is about to run. */
 	leavesKernel(): void;
 }

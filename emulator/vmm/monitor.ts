@@ -388,8 +388,7 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 		const reasons = this.shadow.traces.reasonsOf(page);
 		if (reasons === 0) return;
 		if (reasons & Trace.table) this.shadow.guestTableWritten(address, length);
-		if (reasons & Trace.code)
-			this.kernel.translations?.codeChanged(page, address & 0xfff, (address & 0xfff) + length);
+		if (reasons & Trace.code) this.kernel.translations?.codeChanged(page, address & 0xfff, (address & 0xfff) + length);
 		if (reasons & Trace.descriptors) this.descriptors.written(address, length);
 	}
 }

@@ -230,7 +230,8 @@ export class GuestContext implements SegmentedMemory {
 		const { vcpu, registers } = this;
 		this.fillSegment(vcpu.cs, (selector & ~3) | cpl, descriptor);
 		if (cpl === 0 && (descriptor[1] & High.big) === 0) refuse("goes to a 16-bit code segment", registers.eip);
-		if (cpl === 0 && vcpu.cs.base !== 0 && !this.kernelRunsDirectly) refuse("goes to a kernel code segment whose base is not 0", registers.eip);
+		if (cpl === 0 && vcpu.cs.base !== 0 && !this.kernelRunsDirectly)
+			refuse("goes to a kernel code segment whose base is not 0", registers.eip);
 		vcpu.cpl = cpl;
 	}
 }

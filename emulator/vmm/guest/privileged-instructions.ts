@@ -243,7 +243,8 @@ export class PrivilegedInstructions {
 		const ownGs = guest.user || guest.kernelRunsDirectly;
 		const popped = i.opcode === 0x0fa9 && ownGs ? Segment.gs : POPPED.get(i.opcode);
 		const far = i.opcode === 0x0fb5 && ownGs ? Segment.gs : FAR_POINTERS.get(i.opcode);
-		const moved = i.reg === Segment.es || i.reg === Segment.ds || i.reg === Segment.fs || (ownGs && i.reg === Segment.gs);
+		const moved =
+			i.reg === Segment.es || i.reg === Segment.ds || i.reg === Segment.fs || (ownGs && i.reg === Segment.gs);
 		if (popped !== undefined) {
 			this.surroundings.loadHostSegment(popped, this.checked(guest.peekStack(0, size) & 0xffff));
 			registers.esp = (registers.esp + size) >>> 0;

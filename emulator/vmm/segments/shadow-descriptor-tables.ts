@@ -154,7 +154,8 @@ export class ShadowDescriptorTables {
 	refresh(selector: number): void {
 		const table = selector & 4 ? this.local : this.global;
 		const offset = selector & 0xfff8;
-		if (offset + 8 <= Math.min(table.length, table.capacity)) this.write(table, offset, this.readQuietly(table, offset));
+		if (offset + 8 <= Math.min(table.length, table.capacity))
+			this.write(table, offset, this.readQuietly(table, offset));
 	}
 
 	/** Takes the shadow of a selector's descriptor away again, when its table is not traced or it is hidden. */

@@ -10,6 +10,7 @@ import type { KernelExecution, KernelPosition, TranslationHooks } from "../kerne
 import { HostSelector, HostVector, VcpuBlock } from "../layout.ts";
 import type { Monitor } from "../monitor.ts";
 import { Trace } from "../shadow/write-traces.ts";
+import type { VirtualSegment } from "../virtual-cpu.ts";
 import type { CalloutSite, Fragment } from "./fragment.ts";
 import { Undo } from "./fragment.ts";
 import type { InstructionBytes } from "./instruction-bytes.ts";
@@ -216,6 +217,10 @@ export class TranslatedExecution implements KernelExecution, TranslationHooks {
 		this.stackOf = 0;
 	}
 
+	segments(): { readonly cs: VirtualSegment; readonly ss: VirtualSegment } {
+		return this.monitor.vcpu;
+	}
+
 	leavesKernel(): void {
 		this.stackOf = -1;
 	}
@@ -228,9 +233,7 @@ export class TranslatedExecution implements KernelExecution, TranslationHooks {
 	position(address: number): KernelPosition {
 		const recovered = this.recoverAt(address);
 		const { vmm, vcpu, control } = this.monitor;
-		const registers: (readonly [number, number])[] = [
-			[4, (control.state.gpr32(4) + recovered.stackAdjust) | 0],
-		];
+		const registers: (readonly [number, number])[] = [[4, (control.state.gpr32(4) + recovered.stackAdjust) | 0]];
 		if (recovered.undo & (Undo.ecx | Undo.finishPopf)) registers.push([ECX, vmm.read32(VcpuBlock.savedEcx)]);
 		if (recovered.undo & Undo.eax) registers.push([EAX, vmm.read32(VcpuBlock.savedEax)]);
 		const { boundary, glue } = recovered;
