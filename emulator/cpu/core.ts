@@ -12,6 +12,7 @@ import { Paging } from "./paging.ts";
 import { Internal, ProcessorState } from "./processor-state.ts";
 import { Cr4, Eflags } from "./register-bits.ts";
 import { Segmentation } from "./segmentation.ts";
+import { VmxWord } from "./vmx/vmx-state.ts";
 
 export class ProcessorCore {
 	readonly state: ProcessorState;
@@ -66,13 +67,14 @@ export class ProcessorCore {
 		if (this.state.cr4 & Cr4.UMIP && this.state.cpl !== 0) throw new Fault(Vector.generalProtection, 0);
 	}
 
-	/** The outcome of an instruction that has set State.rip: the run loop is asked when an interrupt or a single-step trap may be due. */
+	/** The outcome of an instruction that has set State.rip: the run loop is asked when an interrupt, a window for one or a single-step trap may be due. */
 	leave(): Outcome {
 		const { i32 } = this.state;
 		const interrupt = i32[State.interruptRequest >> 2] !== 0 && i32[State.interruptsEnabled >> 2] !== 0;
 		const nmi = i32[Internal.nmiPending >> 2] !== 0 && i32[Internal.nmiBlocked >> 2] === 0;
 		const trap = (i32[State.flagsRest >> 2]! & Eflags.TF) !== 0 || i32[Internal.pendingDebug >> 2] !== 0;
-		return interrupt || nmi || trap ? Outcome.exit : Outcome.dispatch;
+		const windows = i32[VmxWord.windows >> 2] !== 0;
+		return interrupt || nmi || trap || windows ? Outcome.exit : Outcome.dispatch;
 	}
 
 	/** The outcome of an instruction that changed no mode: goes on, or leaves when an interrupt or a trap may be due. */

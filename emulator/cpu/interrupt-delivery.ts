@@ -46,6 +46,8 @@ export interface EventInterception {
 		delivering: InterceptedDelivery | undefined,
 		instructionLength: number,
 	): boolean | undefined;
+	/** An event was delivered to the guest in place of an instruction. */
+	delivered(): void;
 	/** The guest would shut down. @returns whether the processor goes on. */
 	tripleFault(): boolean;
 }
@@ -186,6 +188,7 @@ export class InterruptDelivery {
 				});
 				if (fault.vector === Vector.debug) state.i32[DR7]! &= ~DR7_GD;
 				this.enteredHandler = true;
+				this.interception?.delivered();
 				return true;
 			} catch (error) {
 				if (!(error instanceof Fault)) throw error;

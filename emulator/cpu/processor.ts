@@ -58,6 +58,8 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	readonly vmx: Vmx | undefined;
 	/** Watches of debuggers and the VMM; the debug registers' own comes with them. */
 	private watches: readonly AccessWatch[] = [];
+	/** The debug registers are among the watches. */
+	private watchesData = false;
 
 	constructor(surroundings: ProcessorSurroundings) {
 		const features: ProcessorFeatures = { ...DEFAULT_FEATURES, ...surroundings.features };
@@ -121,7 +123,10 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 				ports,
 				now: surroundings.timestamp,
 				cr4: supportedCr4(features),
-				onModeSwitch: surroundings.attention ?? (() => {}),
+				onModeSwitch: () => {
+					if (this.debug.hasDataBreakpoints !== this.watchesData) this.applyWatches();
+					surroundings.attention?.();
+				},
 			});
 			this.helpers = this.vmx.wrap(helpers);
 		} else this.helpers = helpers;
@@ -172,7 +177,8 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	}
 
 	private applyWatches(): void {
-		const own = this.debug.hasDataBreakpoints ? [this.debug] : [];
+		this.watchesData = this.debug.hasDataBreakpoints;
+		const own = this.watchesData ? [this.debug] : [];
 		this.core.memory.setWatches([...this.watches, ...own]);
 	}
 
@@ -212,7 +218,7 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		const { state } = this.core;
 		if (state.flagsRest & Eflags.TF || this.inInterruptShadow || state.i32[Internal.pendingDebug >> 2] !== 0)
 			return true;
-		if (this.vmx?.active && this.vmx.events.needsSingleSteps) return true;
+		if (this.vmx?.active && this.vmx.events.isTrapArmed) return true;
 		return (state.i32[(State.dr + 7 * 8) >> 2]! & 0xff) !== 0;
 	}
 
@@ -249,13 +255,26 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	}
 
 	/**
+	 * A debug trap that waited for the end of an interrupt shadow, or that VM entry made pending: it comes before interrupts. Undefined
+	 * when there is none, or MOV SS holds it back.
+	 */
+	debugTrapDue(): Fault | undefined {
+		if (this.core.state.i32[Internal.pendingDebug >> 2] === 0 || this.inStackShadow) return undefined;
+		this.delivery.enteredHandler = false;
+		return this.debug.raise(this.takePendingDebug());
+	}
+
+	/**
 	 * The debug trap after an instruction: data and I/O breakpoints that it hit, and single-step when TF was set as it began, but
 	 * not after INT n, INT3, INTO or a fault, which cleared TF (SDM Vol. 3B §17.3.1.4). Undefined when there is none or MOV SS holds it back.
 	 */
 	debugTrapAfter(trapFlagWasSet: boolean): Fault | undefined {
 		if (this.inStackShadow) return undefined;
 		const step = trapFlagWasSet && !this.delivery.enteredHandler;
-		const due = this.takePendingDebug() | (step ? Dr6.BS : 0);
+		// The monitor trap flag comes first, and its VM exit tells of the trap as a pending one (SDM Vol. 3C §26.5.2, §28.3.4).
+		if (step) this.debug.requestTrap(Dr6.BS);
+		if (this.vmx?.events.isTrapDue) return undefined;
+		const due = this.takePendingDebug();
 		return due ? this.debug.raise(due) : undefined;
 	}
 

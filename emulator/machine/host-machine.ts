@@ -174,11 +174,9 @@ export class HostMachine {
 			if (!this.holdInterrupts) {
 				this.clock.advanceTo(this.now());
 				if (this.pending) continue;
-				const exited = processor.vmx?.events.betweenInstructions(this.now());
-				if (exited === false) return { kind: "shutdown" };
-				if (exited) continue;
-				if (!this.takeInterrupt()) return { kind: "shutdown" };
-				if (this.pending) continue;
+				const taken = this.takeEvent();
+				if (taken === false) return { kind: "shutdown" };
+				if (taken || this.pending) continue;
 				if (processor.activity === Activity.shutdown && !processor.vmx?.active) return { kind: "shutdown" };
 				if (processor.halted) {
 					if (!this.skipToAlarm()) return { kind: "halted" };
@@ -202,18 +200,39 @@ export class HostMachine {
 		}
 	}
 
-	/** Delivers an NMI or external interrupt that can be taken now; false after shutdown. */
-	private takeInterrupt(): boolean {
+	/**
+	 * What is due between two instructions, the first in the order of priority (SDM Vol. 3A Table 6-2; Vol. 3C §26.2, §26.5).
+	 * @returns undefined when nothing is; false after shutdown.
+	 */
+	private takeEvent(): boolean | undefined {
+		const guest = this.processor.vmx?.active ? this.processor.vmx.events : undefined;
+		return (
+			guest?.monitorTrap() ??
+			this.takeDebugTrap() ??
+			guest?.beforeNmi(this.now()) ??
+			this.takeNmi() ??
+			guest?.interruptWindow() ??
+			this.takeExternalInterrupt()
+		);
+	}
+
+	private takeDebugTrap(): boolean | undefined {
+		const trap = this.processor.debugTrapDue();
+		return trap && this.processor.deliver(trap);
+	}
+
+	private takeNmi(): boolean | undefined {
 		const { processor } = this;
 		const { i32 } = this.physical;
-		if (i32[Internal.nmiPending >> 2] !== 0 && processor.canTakeNmi) {
-			i32[Internal.nmiPending >> 2] = 0;
-			return processor.takeNmi();
-		}
-		if (i32[State.interruptRequest >> 2] !== 0 && processor.canTakeInterrupt) {
-			return processor.takeExternalInterrupt(() => this.devices.acknowledge());
-		}
-		return true;
+		if (i32[Internal.nmiPending >> 2] === 0 || !processor.canTakeNmi) return undefined;
+		i32[Internal.nmiPending >> 2] = 0;
+		return processor.takeNmi();
+	}
+
+	private takeExternalInterrupt(): boolean | undefined {
+		const { processor } = this;
+		if (this.physical.i32[State.interruptRequest >> 2] === 0 || !processor.canTakeInterrupt) return undefined;
+		return processor.takeExternalInterrupt(() => this.devices.acknowledge());
 	}
 
 	/** One instruction with the debug exceptions before and after it (SDM Vol. 3B §17.3). */

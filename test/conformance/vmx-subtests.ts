@@ -5,7 +5,19 @@ import { parseSymbols } from "../tools/elf-symbols.ts";
 /** Bytes of `struct vmx_test`: eight words of the 64-bit target, the name's address first (kvm-unit-tests, x86/vmx.h). */
 const ENTRY_BYTES = 64;
 /** Subtests that the program runs before those of the array. */
-const BASIC = ["test_vmx_feature_control", "test_vmxon", "test_vmptrld", "test_vmclear", "test_vmptrst"];
+const BASIC = [
+	"test_vmx_feature_control",
+	"test_vmxon",
+	"test_vmptrld",
+	"test_vmclear",
+	"test_vmptrst",
+	"test_vmwrite_vmread",
+	"test_vmcs_high",
+	"test_vmcs_lifecycle",
+	"test_vmx_caps",
+	"test_vmread_flags_touch",
+	"test_vmwrite_flags_touch",
+];
 
 /** Names as the program's filter takes them (a space is an underscore). @throws {Error} when the image has no such symbol */
 export function vmxSubtests(image: Uint8Array): string[] {

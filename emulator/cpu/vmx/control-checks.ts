@@ -62,6 +62,9 @@ const executionControls: readonly EntryRule[] = [
 	rule("tprThreshold", "must have bits 31:4 clear under the TPR shadow", (c) =>
 		onlyWith((c.primary & Primary.useTprShadow) !== 0, c.word("tprThreshold") >>> 4 === 0),
 	),
+	rule("tprThreshold", "must not be above the class of the virtual task priority", (c) =>
+		onlyWith((c.primary & Primary.useTprShadow) !== 0, (c.word("tprThreshold") & 15) <= c.virtualTaskPriority >> 4),
+	),
 	rule("pinControls", "must have NMI exiting for virtual NMIs", (c) =>
 		onlyWith((c.pin & Pin.virtualNmis) !== 0, (c.pin & Pin.nmiExiting) !== 0),
 	),

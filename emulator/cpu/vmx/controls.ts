@@ -101,7 +101,7 @@ const capability = (zeros: number, ones: number): bigint => (BigInt(ones >>> 0) 
 /** The revision identifier of this layout of the VMCS region: 31 bits. */
 export const VMCS_REVISION = 0x48590001;
 /** The preemption timer counts down when this bit of the time-stamp counter changes. */
-export const PREEMPTION_TIMER_SHIFT = 5;
+export const PREEMPTION_TIMER_SHIFT = 0;
 const CR3_TARGETS = 4;
 /** Most entries of an MSR list (Appendix A.6). */
 export const MSR_LIST_LIMIT = 512;
@@ -148,8 +148,15 @@ export function capabilityMsrs(cr4: number): readonly { name: string; address: n
 		{
 			name: "IA32_VMX_MISC",
 			address: 0x485,
-			// EFER.LMA is stored on exit; activity states HLT, shutdown, wait-for-SIPI; injection with instruction length 0.
-			value: BigInt(PREEMPTION_TIMER_SHIFT) | (1n << 5n) | (7n << 6n) | (BigInt(CR3_TARGETS) << 16n) | (1n << 30n),
+			// EFER.LMA is stored on exit; activity states HLT, shutdown, wait-for-SIPI; VMWRITE to any field; injection with instruction
+			// length 0.
+			value:
+				BigInt(PREEMPTION_TIMER_SHIFT) |
+				(1n << 5n) |
+				(7n << 6n) |
+				(BigInt(CR3_TARGETS) << 16n) |
+				(1n << 29n) |
+				(1n << 30n),
 		},
 		{ name: "IA32_VMX_CR0_FIXED0", address: 0x486, value: BigInt(CR0_FIXED0 >>> 0) },
 		{ name: "IA32_VMX_CR0_FIXED1", address: 0x487, value: 0xffffffffn },

@@ -3,6 +3,9 @@
 import type { VmcsMemory } from "./vmcs.ts";
 import { Vmcs, type VmcsFieldName } from "./vmcs-fields.ts";
 
+/** Offset of the task priority in the virtual-APIC page. */
+export const VIRTUAL_TPR = 0x80;
+
 /** What checks look at: the fields, and what the processor can do. */
 export class EntryContext {
 	constructor(
@@ -35,6 +38,11 @@ export class EntryContext {
 	/** 0 while the secondary controls are not activated. */
 	get secondary(): number {
 		return this.primary < 0 ? this.word("secondaryControls") : 0;
+	}
+
+	/** VTPR, in the virtual-APIC page. */
+	get virtualTaskPriority(): number {
+		return this.vmcs.physical.read(Number(this.wide("virtualApicAddress")) + VIRTUAL_TPR, 1);
 	}
 
 	get entry(): number {

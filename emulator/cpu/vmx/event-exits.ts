@@ -6,6 +6,7 @@ import type { EventSource } from "../interrupt-delivery.ts";
 import { Activity, Internal } from "../processor-state.ts";
 import { Eflags } from "../register-bits.ts";
 import { ExitControl, Pin, Primary } from "./controls.ts";
+import { VIRTUAL_TPR } from "./entry-rule.ts";
 import { ExitReasonNumber } from "./exit-reasons.ts";
 import { ERROR_CODE_VALID, interruptionInformation, NMI_UNBLOCKING } from "./interruption-information.ts";
 import { VmExit } from "./vm-exit.ts";
@@ -14,8 +15,6 @@ import type { DeliveredEvent, VmxUnit } from "./vmx-unit.ts";
 
 /** DR6 bits of an exit qualification (Table 28-1): B0 to B3, BD, BS. */
 const DEBUG_QUALIFICATION = 0xf | (1 << 13) | (1 << 14);
-/** Offset of the task priority in the virtual-APIC page. */
-export const VIRTUAL_TPR = 0x80;
 
 export class EventExits {
 	constructor(private readonly unit: VmxUnit) {}
@@ -97,7 +96,8 @@ export class EventExits {
 	canTakeNmi(): boolean {
 		const { controls, core } = this.unit;
 		if (core.state.i32[VmxWord.waitForSipi >> 2]) return false;
-		if (controls && controls.pin & Pin.nmiExiting) return !this.inShadow;
+		// Virtual NMIs have the blocking to themselves (§25.6.1).
+		if (controls && controls.pin & Pin.virtualNmis) return !this.inShadow;
 		return core.state.i32[Internal.nmiBlocked >> 2] === 0 && !this.inShadow;
 	}
 
@@ -121,28 +121,40 @@ export class EventExits {
 		return this.unit.exit(new VmExit(ExitReasonNumber.exceptionOrNmi, 0n, { interruption }), undefined);
 	}
 
+	/** The monitor trap flag is due: before debug traps (§26.5.2). @returns undefined when it is not; else whether the processor goes on. */
+	monitorTrap(): boolean | undefined {
+		const { state } = this.core;
+		if (!this.controls || state.i32[VmxWord.monitorTrap >> 2] !== MonitorTrap.pending) return undefined;
+		return this.leave(ExitReasonNumber.monitorTrapFlag);
+	}
+
 	/**
-	 * What is due between two instructions, in the order of priority: monitor trap, TPR threshold, preemption timer, NMI window,
-	 * interrupt window (§26.2, §26.5, §27.7).
-	 * @returns undefined when nothing is; else whether the processor goes on.
+	 * What is due between two instructions after debug traps and before NMIs, in the order of priority: TPR threshold, preemption
+	 * timer, NMI window (§26.2, §26.5.1, §27.7). @returns undefined when nothing is; else whether the processor goes on.
 	 */
-	betweenInstructions(now: number): boolean | undefined {
-		const { controls, core, unit } = this;
+	beforeNmi(now: number): boolean | undefined {
+		const { controls } = this;
 		if (!controls) return undefined;
-		const { state } = core;
-		const leave = (reason: number): boolean => unit.exit(new VmExit(reason), undefined);
-		if (state.i32[VmxWord.monitorTrap >> 2] === MonitorTrap.pending) return leave(ExitReasonNumber.monitorTrapFlag);
-		if (this.isBelowThreshold()) return leave(ExitReasonNumber.tprBelowThreshold);
-		if (now >= this.deadline) return leave(ExitReasonNumber.preemptionTimer);
-		const activity = state.i32[Internal.activity >> 2]!;
-		const window = activity !== Activity.shutdown && !state.i32[VmxWord.waitForSipi >> 2];
-		if (controls.primary & Primary.nmiWindowExiting && window) {
-			if (state.i32[Internal.nmiBlocked >> 2] === 0 && !this.inShadow) return leave(ExitReasonNumber.nmiWindow);
-		}
-		if (controls.primary & Primary.interruptWindowExiting && window) {
-			if (state.flagsRest & Eflags.IF && !this.inShadow) return leave(ExitReasonNumber.interruptWindow);
-		}
-		return undefined;
+		if (this.isBelowThreshold()) return this.leave(ExitReasonNumber.tprBelowThreshold);
+		if (now >= this.deadline) return this.leave(ExitReasonNumber.preemptionTimer);
+		if (!(controls.primary & Primary.nmiWindowExiting) || this.core.state.i32[VmxWord.waitForSipi >> 2])
+			return undefined;
+		if (this.core.state.i32[Internal.nmiBlocked >> 2] !== 0 || this.inShadow) return undefined;
+		return this.leave(ExitReasonNumber.nmiWindow);
+	}
+
+	/** Interrupt-window exiting, which comes between NMIs and external interrupts (§26.2). */
+	interruptWindow(): boolean | undefined {
+		const { controls } = this;
+		if (!controls || !(controls.primary & Primary.interruptWindowExiting)) return undefined;
+		const { state } = this.core;
+		const asleep = state.i32[Internal.activity >> 2] === Activity.shutdown || state.i32[VmxWord.waitForSipi >> 2] !== 0;
+		if (asleep || !(state.flagsRest & Eflags.IF) || this.inShadow) return undefined;
+		return this.leave(ExitReasonNumber.interruptWindow);
+	}
+
+	private leave(reason: number): boolean {
+		return this.unit.exit(new VmExit(reason), undefined);
 	}
 
 	private get controls() {
@@ -159,22 +171,26 @@ export class EventExits {
 		return deadline === -1n ? Number.POSITIVE_INFINITY : Number(deadline);
 	}
 
-	/** The monitor trap flag is set, so that an exit is due after the next instruction. */
+	/** The monitor trap flag is set, so that an exit is due after the next instruction: the guest has to be run by single ones. */
 	get isTrapArmed(): boolean {
 		return this.controls !== undefined && this.core.state.i32[VmxWord.monitorTrap >> 2] === MonitorTrap.armed;
 	}
 
-	/** An instruction has been executed, or an event was delivered in its place: the armed monitor trap is due. */
-	trapAfterInstruction(): void {
-		if (this.isTrapArmed) this.core.state.i32[VmxWord.monitorTrap >> 2] = MonitorTrap.pending;
+	/** The exit of the monitor trap flag is due now. */
+	get isTrapDue(): boolean {
+		return this.controls !== undefined && this.core.state.i32[VmxWord.monitorTrap >> 2] === MonitorTrap.pending;
 	}
 
-	/** The guest has to be run by single instructions. */
-	get needsSingleSteps(): boolean {
-		const { controls } = this;
-		if (!controls) return false;
-		// Blocking by NMI ends with IRET, which does not return to the run loop.
-		return this.isTrapArmed || (controls.primary & Primary.nmiWindowExiting) !== 0;
+	/** An event was delivered in place of an instruction: the monitor trap is due before the first one of its handler. */
+	delivered(): void {
+		if (!this.isTrapArmed) return;
+		this.trapAfterInstruction();
+		this.unit.onModeSwitch();
+	}
+
+	/** An instruction has been executed: the armed monitor trap is due. */
+	trapAfterInstruction(): void {
+		if (this.isTrapArmed) this.core.state.i32[VmxWord.monitorTrap >> 2] = MonitorTrap.pending;
 	}
 
 	/** §27.7.7, §30.1.2 */

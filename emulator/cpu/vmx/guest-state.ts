@@ -5,7 +5,7 @@ import type { ProcessorCore } from "../core.ts";
 import { msrSlot } from "../model-specific-registers.ts";
 import { Activity, Internal } from "../processor-state.ts";
 import { Cr0, Cr4, Efer, Eflags } from "../register-bits.ts";
-import { EntryControl, ExitControl, Pin, Secondary } from "./controls.ts";
+import { EntryControl, ExitControl, Secondary } from "./controls.ts";
 import { GuestActivity, Interruptibility, PendingDebug } from "./guest-checks.ts";
 import type { VmcsMemory } from "./vmcs.ts";
 import { Vmcs } from "./vmcs-fields.ts";
@@ -102,9 +102,13 @@ function interruptibilityOf(core: ProcessorCore): number {
 }
 
 function pendingDebugOf(core: ProcessorCore): number {
-	const pending = core.state.i32[Internal.pendingDebug >> 2]!;
+	const { state } = core;
+	const pending = state.i32[Internal.pendingDebug >> 2]!;
 	const hits = pending & PendingDebug.breakpoints;
-	return hits | (hits ? PendingDebug.enabledBreakpoint : 0) | (pending & PendingDebug.singleStep);
+	// Behind MOV SS a single-step trap waits (§28.3.4); so the field fits what the next entry checks.
+	const behindMovSs = core.retired() < state.internal(Internal.debugShadowBoundary);
+	const step = behindMovSs && state.flagsRest & Eflags.TF ? PendingDebug.singleStep : 0;
+	return hits | (hits ? PendingDebug.enabledBreakpoint : 0) | (pending & PendingDebug.singleStep) | step;
 }
 
 /** Loads everything but the MSR list and the event. The fields have been checked. */
@@ -146,11 +150,11 @@ export function loadGuestState(core: ProcessorCore, vmcs: VmcsMemory, controls: 
 	core.writeEflags(vmcs.read32(Vmcs.guestRflags), -1);
 	if (controls.secondary & Secondary.enableEpt && usesPdptes(state.cr0, state.cr4, state.longMode))
 		for (const [index, field] of PDPTES.entries()) set(Internal.pdpte + index * 8, vmcs.read(field));
-	loadNonRegisterState(core, vmcs, controls);
+	loadNonRegisterState(core, vmcs);
 	state.updateMode();
 }
 
-function loadNonRegisterState(core: ProcessorCore, vmcs: VmcsMemory, controls: GuestControls): void {
+function loadNonRegisterState(core: ProcessorCore, vmcs: VmcsMemory): void {
 	const { state } = core;
 	const activity = vmcs.read32(Vmcs.guestActivity);
 	state.i32[VmxWord.waitForSipi >> 2] = activity === GuestActivity.waitForSipi ? 1 : 0;
@@ -165,9 +169,8 @@ function loadNonRegisterState(core: ProcessorCore, vmcs: VmcsMemory, controls: G
 	state.setInternal(Internal.debugShadowBoundary, 0);
 	if (blocking & Interruptibility.movSs) core.beginStackShadow();
 	else if (blocking & Interruptibility.sti) core.beginInterruptShadow();
-	// With NMI exiting but no virtual NMIs, blocking by NMI is the processor's own.
-	if (!(controls.pin & Pin.nmiExiting) || controls.pin & Pin.virtualNmis || blocking & Interruptibility.nmi)
-		state.i32[Internal.nmiBlocked >> 2] = blocking & Interruptibility.nmi ? 1 : 0;
+	// With virtual NMIs it is these that are blocked (§27.7.1).
+	state.i32[Internal.nmiBlocked >> 2] = blocking & Interruptibility.nmi ? 1 : 0;
 	const pending = vmcs.read32(Vmcs.guestPendingDebug);
 	state.i32[Internal.pendingDebug >> 2] =
 		pending & (PendingDebug.enabledBreakpoint | PendingDebug.singleStep)

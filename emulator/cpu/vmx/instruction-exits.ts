@@ -12,7 +12,7 @@ import type { PortIo } from "../port-io.ts";
 import { Internal } from "../processor-state.ts";
 import { Cr0, Cr4 } from "../register-bits.ts";
 import { Pin, Primary, Secondary } from "./controls.ts";
-import { VIRTUAL_TPR } from "./event-exits.ts";
+import { VIRTUAL_TPR } from "./entry-rule.ts";
 import { ExitReasonNumber } from "./exit-reasons.ts";
 import {
 	addressSizeBits,

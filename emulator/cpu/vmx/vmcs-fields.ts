@@ -11,8 +11,6 @@ export interface VmcsField {
 	readonly encoding: number;
 	readonly width: VmcsWidth;
 	readonly group: VmcsGroup;
-	/** Exit information: VMWRITE does not change it. */
-	readonly readOnly: boolean;
 	/** Byte offset in the region. */
 	readonly offset: number;
 }
@@ -174,7 +172,6 @@ export const vmcsFields: readonly VmcsField[] = Object.entries(NAMES).map(([name
 		encoding,
 		width: WIDTHS[(encoding >> 13) & 3]!,
 		group: GROUPS[type]!,
-		readOnly: type === 1,
 		offset: VmcsRegion.fields + index * 8,
 	};
 });

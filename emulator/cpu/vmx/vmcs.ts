@@ -6,7 +6,7 @@ import { type VmcsField, VmcsRegion } from "./vmcs-fields.ts";
 /** Reads and writes a VMCS region. Offsets are those of `Vmcs`. */
 export class VmcsMemory {
 	constructor(
-		private readonly physical: PhysicalMemory,
+		readonly physical: PhysicalMemory,
 		/** Host-physical address of the region, 4-KByte aligned. */
 		readonly address: number,
 	) {}

@@ -188,7 +188,6 @@ export class VmxInstructions {
 		}
 		const found = encoding === undefined ? undefined : vmcsFieldOf(encoding);
 		if (!found) unit.fail(InstructionError.unsupportedField);
-		else if (found.field.readOnly) unit.fail(InstructionError.readOnlyField);
 		else {
 			const { field, high } = found;
 			const old = vmcs.read(field.offset);

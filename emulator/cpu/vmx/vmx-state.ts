@@ -17,8 +17,8 @@ export const VmxWord = {
 	preemptionDeadline: 0x758,
 	/** Added to the time stamp of the guest. */
 	timestampOffset: 0x760,
-	/** i32: nonzero while the run loop has to be asked as soon as EFLAGS.IF is set: interrupt-window exiting. */
-	interruptWindow: 0x768,
+	/** i32: nonzero while the run loop has to be asked whenever interrupts or NMIs may be unblocked: window exiting, a virtual interrupt. */
+	windows: 0x768,
 	/** i32: MonitorTrap. */
 	monitorTrap: 0x76c,
 	/** i32: nonzero when an IRET that is executing has ended blocking by NMI. */

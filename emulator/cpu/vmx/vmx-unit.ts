@@ -45,7 +45,6 @@ export const InstructionError = {
 	vmptrldVmxonPointer: 10,
 	vmptrldRevision: 11,
 	unsupportedField: 12,
-	readOnlyField: 13,
 	vmxonInRoot: 15,
 	movSsBlocking: 26,
 	inveptOperand: 28,
@@ -70,7 +69,7 @@ export class VmxUnit {
 	entryFailure: EntryFailureReport | undefined;
 	/** Who is told of entries and exits, in this order. */
 	readonly observers: VmxObserver[] = [];
-	/** Makes the run loop look at what is due. */
+	/** An entry or exit has loaded registers from the VMCS: the run loop has to look at what is due, and at the debug registers. */
 	onModeSwitch: () => void = () => {};
 
 	constructor(
@@ -192,6 +191,8 @@ export class VmxUnit {
 			return this.failEntry(ExitReasonNumber.msrLoading, BigInt(failed), report);
 		}
 		if (launch) vmcs.setWord(VmcsRegion.launchState, LaunchState.launched);
+		// The host's TF traps nothing in the guest.
+		this.delivery.enteredHandler = true;
 		this.beginGuest(vmcs, controls);
 		this.inject(vmcs);
 		for (const observer of this.observers) observer.entered?.(vmcs);
@@ -245,7 +246,8 @@ export class VmxUnit {
 			state.i64[VmxWord.preemptionDeadline >> 3] = BigInt(ticks === 0 ? Math.floor(this.now()) : deadline);
 		}
 		this.maskInterrupts();
-		state.i32[VmxWord.interruptWindow >> 2] = controls.primary & Primary.interruptWindowExiting ? 1 : 0;
+		const windows = Primary.interruptWindowExiting | Primary.nmiWindowExiting;
+		state.i32[VmxWord.windows >> 2] = controls.primary & windows ? 1 : 0;
 		state.i32[VmxWord.monitorTrap >> 2] =
 			controls.primary & Primary.monitorTrapFlag ? MonitorTrap.armed : MonitorTrap.off;
 		paging.flush();
@@ -358,7 +360,7 @@ export class VmxUnit {
 		core.paging.ept = undefined;
 		state.i32[VmxWord.mode >> 2] = VmxMode.root;
 		state.i64[VmxWord.preemptionDeadline >> 3] = NO_POINTER;
-		state.i32[VmxWord.interruptWindow >> 2] = 0;
+		state.i32[VmxWord.windows >> 2] = 0;
 		state.i32[VmxWord.monitorTrap >> 2] = MonitorTrap.off;
 		state.i32[VmxWord.interruptsUnmasked >> 2] = 0;
 		if (!loadHostState(core, vmcs)) return this.abort(vmcs, VmxAbort.hostPdptes);

@@ -80,6 +80,7 @@ export class Vmx {
 				delivering: InterceptedDelivery | undefined,
 				instructionLength: number,
 			) => events.intercept(fault, source, delivering, instructionLength),
+			delivered: () => events.delivered(),
 			tripleFault: () => events.tripleFault(),
 		};
 	}

@@ -118,3 +118,10 @@ test("every truncation of an image either loads or is refused with a MachineErro
 			}
 		}
 });
+
+test("multiboot information tells of more than 2 GiB of memory", () => {
+	const target = { ...memory(4 << 20), size: 0xa000_0000 };
+	const boot = loadImage({ name: "kernel", bytes: addressedImage() }, {}, target);
+	const view = new DataView(target.bytes.buffer);
+	assert.equal(view.getUint32(boot.registers.ebx! + 8, true), (0xa000_0000 - 0x10_0000) / 1024);
+});

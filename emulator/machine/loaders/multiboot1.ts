@@ -109,7 +109,7 @@ export function loadMultiboot1(image: NamedFile, header: number, modules: BootMo
 	information[0] =
 		INFO_MEMORY | INFO_COMMAND_LINE | INFO_MEMORY_MAP | INFO_LOADER_NAME | (moduleTable ? INFO_MODULES : 0);
 	information[1] = 639;
-	information[2] = (target.size - 0x100000) >> 10;
+	information[2] = (target.size - 0x100000) >>> 10;
 	information[4] = commandLine;
 	information[5] = moduleTable ? 1 : 0;
 	information[6] = moduleTable;

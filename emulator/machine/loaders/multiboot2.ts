@@ -96,7 +96,7 @@ export function loadMultiboot2(image: NamedFile, header: number, modules: BootMo
 	const tags: Uint8Array[] = [
 		tag(TAG.commandLine, zeroTerminated([name, modules.append].filter(Boolean).join(" "))),
 		tag(TAG.loaderName, zeroTerminated("Hyperscope")),
-		tag(TAG.basicMemory, words(639, (target.size - 0x100000) >> 10)),
+		tag(TAG.basicMemory, words(639, (target.size - 0x100000) >>> 10)),
 		tag(
 			TAG.memoryMap,
 			join(
