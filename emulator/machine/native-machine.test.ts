@@ -44,6 +44,20 @@ test("a breakpoint stops before its instruction, once for each time it is reache
 	assert.deepEqual(seen, [0n, 1n, 2n]);
 });
 
+test("a breakpoint where a budget ends is not lost", () => {
+	for (const budget of [1, 2, 3, 5]) {
+		const vm = machine(0xb9, 3, 0, 0, 0, 0x42, 0xe2, 0xfd, ...exit(5));
+		vm.setExecutionBreakpoints([{ id: 1, address: { space: "lin", value: BigInt(LOAD + 0x25) } }]);
+		const seen: bigint[] = [];
+		for (;;) {
+			const stop = vm.run(budget);
+			if (stop?.reason === "debug-exit") break;
+			if (stop?.reason === "breakpoint") seen.push(vm.processors()[0]!.register("edx")!);
+		}
+		assert.deepEqual(seen, [0n, 1n, 2n], `in pieces of ${budget}`);
+	}
+});
+
 test("budgets are exact, and a run in pieces equals a run in one", () => {
 	const code = [0xb9, 0xe8, 3, 0, 0, 0x40, 0x31, 0xc3, 0xe2, 0xfb, ...exit(0)];
 	const whole = machine(...code);

@@ -178,6 +178,8 @@ export class NativeMachine implements VirtualMachine {
 	private pending: Stop | undefined;
 	private ended: Stop | undefined;
 	private resetAsked = false;
+	/** The last run ended with its budget, so that nobody has been told yet of a breakpoint where the machine stands. */
+	private ranOut = false;
 
 	/** @throws {MachineError} when the image cannot be started. */
 	constructor(private readonly configuration: MachineConfiguration) {
@@ -267,11 +269,13 @@ export class NativeMachine implements VirtualMachine {
 	run(instructions: number): Stop | undefined {
 		if (this.ended) return this.ended;
 		const end = this.host.engine.retired + instructions;
-		this.host.engine.passBreakpoint();
+		if (!this.ranOut) this.host.engine.passBreakpoint();
+		this.ranOut = false;
 		while (this.host.engine.retired < end) {
 			const stop = this.conclude(this.host.run(end - this.host.engine.retired));
 			if (stop) return stop;
 		}
+		this.ranOut = true;
 		return undefined;
 	}
 
@@ -334,6 +338,7 @@ export class NativeMachine implements VirtualMachine {
 
 	step(_processor: number, options: StepOptions = {}): Stop {
 		if (this.ended) return this.ended;
+		this.ranOut = false;
 		this.host.holdInterrupts = !options.takeInterrupts;
 		try {
 			this.host.engine.passBreakpoint();
@@ -345,6 +350,7 @@ export class NativeMachine implements VirtualMachine {
 
 	setExecutionBreakpoints(breakpoints: readonly ExecutionBreakpoint[]): void {
 		this.breakpoints = breakpoints;
+		this.ranOut = false;
 		this.host.engine.code.setBreakpointOffsets(
 			new Set(breakpoints.map(({ address }) => Number(address.value & 0xfffn))),
 		);

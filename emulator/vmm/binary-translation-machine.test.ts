@@ -105,6 +105,22 @@ test("breakpoints and stops do not change the run", () => {
 	assert.equal(stopped.output(), plain.output());
 });
 
+test("a breakpoint where a budget ends is neither lost nor told twice", () => {
+	const hits = (budget: number) => {
+		const { machine } = start("isprime", "bt");
+		machine.setExecutionBreakpoints([{ id: 1, address: { space: "lin", value: NEXTI } }]);
+		let count = 0;
+		for (;;) {
+			const stop = machine.run(budget);
+			if (stop?.reason === "debug-exit") return count;
+			if (stop?.reason === "breakpoint") count++;
+		}
+	};
+	const whole = hits(1_000_000);
+	assert.ok(whole > 3);
+	for (const budget of [1, 2, 3, 7]) assert.equal(hits(budget), whole, `in pieces of ${budget}`);
+});
+
 test("stops at every event leave the run as it is and show the guest between two instructions", () => {
 	const plain = start("kernel32", "bt");
 	runToEnd(plain.machine);

@@ -142,9 +142,11 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 		this.host.engine.passBreakpoint();
 	}
 
-	protected beforeRun(): void {
+	protected beforeRun(pass: boolean): void {
+		this.passed = -1;
+		if (!pass) return;
 		// Between two fragments the vCPU stands at the instruction that the next one begins with.
-		this.passed = this.vcpu.view.position()?.glue ? this.vcpu.view.eip : -1;
+		if (this.vcpu.view.position()?.glue) this.passed = this.vcpu.view.eip;
 		this.passBreakpoint();
 	}
 
@@ -205,6 +207,7 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 
 	step(processor: number, options: StepOptions = {}): Stop {
 		if (this.ended) return this.ended;
+		this.ranOut = false;
 		if (processor !== VCPU && processor !== PCPU)
 			throw new MachineError(`There is no processor ${processor}: 1 is the vCPU, 2 the physical CPU.`);
 		// A halted vCPU has no instruction to step: it goes on to the interrupt that wakes it.
@@ -261,6 +264,7 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 	}
 
 	setExecutionBreakpoints(breakpoints: readonly ExecutionBreakpoint[]): void {
+		this.ranOut = false;
 		this.breakpoints.set(breakpoints);
 	}
 

@@ -58,6 +58,8 @@ export abstract class HostedMachine {
 	protected ended: Stop | undefined;
 	/** The guest has pulled its reset line. */
 	protected resetAsked = false;
+	/** The last run ended with its budget, so that nobody has been told yet of a breakpoint where the machine stands. */
+	protected ranOut = false;
 
 	/** @throws {MachineError} when the disks cannot be opened. */
 	constructor(protected readonly configuration: MachineConfiguration) {
@@ -70,8 +72,8 @@ export abstract class HostedMachine {
 	/** Lets the host run for at most so many instructions, up to the next moment at which the VMM has work, and does that work. */
 	protected abstract advance(instructions: number): Stop | undefined;
 
-	/** Called as run() begins: a breakpoint at the place where the machine stands is to be passed over. */
-	protected abstract beforeRun(): void;
+	/** Called as run() begins: a breakpoint at the place where the machine stands is to be passed over, when `pass` is set. */
+	protected abstract beforeRun(pass: boolean): void;
 
 	/** Called when the budget is used up: the last instruction may have led into the VMM, whose work takes no instruction. */
 	protected abstract afterRun(): Stop | undefined;
@@ -158,7 +160,8 @@ export abstract class HostedMachine {
 		if (this.ended) return this.ended;
 		const end = this.host.engine.retired + instructions;
 		let entries = 0;
-		this.beforeRun();
+		this.beforeRun(!this.ranOut);
+		this.ranOut = false;
 		// An entry into the VMM that retires nothing counts too: a guest that only faults must not keep the caller waiting.
 		while (this.host.engine.retired + entries < end) {
 			const before = this.host.engine.retired;
@@ -166,7 +169,9 @@ export abstract class HostedMachine {
 			if (stop) return stop;
 			if (this.host.engine.retired === before) entries++;
 		}
-		return this.afterRun();
+		const stop = this.afterRun();
+		this.ranOut = stop === undefined;
+		return stop;
 	}
 
 	setEventFilters(filters: readonly EventFilter[]): void {
