@@ -8,7 +8,6 @@ import { RAM_BASE, State } from "../isa/state.ts";
 import { PageFault } from "./exceptions.ts";
 import { Internal, type ProcessorState } from "./processor-state.ts";
 import { Cr0, Cr4, Efer, Eflags } from "./register-bits.ts";
-import type { ExtendedPageTables } from "./vmx/extended-page-tables.ts";
 
 /** What an access is. The low bits are those of the page-fault error code (SDM Vol. 3A §4.7, Figure 4-12). */
 export const PageAccess = {
@@ -39,6 +38,23 @@ const NX_HIGH = 1 << 31;
 /** Reserved in a present PDPTE of PAE paging: 8:5 and 2:1 (Table 4-8). */
 const RESERVED_PDPTE = 0x1e6;
 
+/**
+ * What stands between the addresses of a guest's tables and memory: extended page tables, or a VMM that executes instructions of its
+ * guest in software. Frames are numbers of 4-KByte pages.
+ */
+export interface SecondTranslation {
+	/** The accesses that follow serve the translation of this linear address. */
+	begin(low: number, high: number): void;
+	/** The accesses that follow serve no translation: a load of the PDPTEs. */
+	beginWithoutLinear(): void;
+	tableFrame(frame: number, offset: number, write: boolean): number;
+	finalFrame(frame: number, offset: number, write: boolean, fetch: boolean): number;
+	/** After finalFrame(): the page may be written through the TLB. */
+	readonly writable: boolean;
+	/** Where a frame leads, without side effects. */
+	inspect(frame: number): { readonly frame: number | undefined };
+}
+
 /** Number of the 4-KByte frame that an entry points to, given its halves. */
 function frameOf(low: number, high: number): number {
 	return (low >>> 12) | ((high & ADDRESS_HIGH) << 20);
@@ -67,7 +83,7 @@ export class Paging {
 	/** What a mark has that was set since the last flush. */
 	private stamp = 1;
 	/** The second translation, of guest-physical addresses, while a guest runs under EPT. */
-	ept: ExtendedPageTables | undefined;
+	ept: SecondTranslation | undefined;
 
 	constructor(private readonly state: ProcessorState) {
 		this.physical = state.physical;

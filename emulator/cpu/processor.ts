@@ -182,6 +182,11 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		this.core.memory.setWatches([...this.watches, ...own]);
 	}
 
+	/** In VMX non-root operation. */
+	get runsGuest(): boolean {
+		return this.vmx?.active ?? false;
+	}
+
 	// For the run loop.
 
 	/** True while STI, MOV SS or POP SS hold interrupts back. */

@@ -154,7 +154,8 @@ export class ExecutionEngine {
 		for (;;) {
 			const rip = i64[State.rip >> 3]!;
 			const linear = rip + i64[(segmentSlot(Segment.cs) + SegmentSlot.effectiveBase) >> 3]!;
-			if (linear >= this.hostEntryStart && linear < this.hostEntryEnd && i32[State.cpl >> 2] === 0) {
+			const inEntry = linear >= this.hostEntryStart && linear < this.hostEntryEnd;
+			if (inEntry && i32[State.cpl >> 2] === 0 && !this.hooks.runsGuest) {
 				i32[State.exitReason >> 2] = ExitReason.hostEntry;
 				return 0;
 			}

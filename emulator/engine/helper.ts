@@ -50,6 +50,8 @@ export interface ProcessorHooks {
 	fetchAddress(rip: bigint): number;
 	/** Delivers the exception through the IDT, nested faults, double fault and shutdown included; State.rip is the faulting instruction and is changed to the handler. False after shutdown (triple fault): the run loop stops. */
 	deliver(fault: Fault): boolean;
+	/** A guest runs (VMX non-root operation): addresses are the guest's, and no host entry lies at them. Absent: never. */
+	readonly runsGuest?: boolean;
 }
 
 import type { Fault } from "./fault.ts";

@@ -3,6 +3,7 @@
 import { NativeMachine } from "../machine/native-machine.ts";
 import { type MachineConfiguration, MachineError, type VirtualMachine } from "../machine/virtual-machine.ts";
 import { BinaryTranslationMachine } from "./binary-translation-machine.ts";
+import { HvmMachine } from "./vtx/hvm-machine.ts";
 
 /** @throws {MachineError} with one sentence when the configuration cannot be run. */
 export function createMachine(configuration: MachineConfiguration): VirtualMachine {
@@ -18,7 +19,17 @@ export function createMachine(configuration: MachineConfiguration): VirtualMachi
 			if (configuration.io !== undefined && configuration.io !== "direct")
 				throw new MachineError('Under "bt" the guest sees canonical devices: leave "io" out or choose "direct".');
 			return new BinaryTranslationMachine(configuration);
+		case "hvm":
+			if (configuration.mmu !== undefined && configuration.mmu !== "ept")
+				throw new MachineError(
+					'Under "hvm" this version has only extended page tables: leave "mmu" out or choose "ept".',
+				);
+			if (configuration.io !== undefined && configuration.io !== "direct")
+				throw new MachineError('Under "hvm" the guest sees canonical devices: leave "io" out or choose "direct".');
+			return new HvmMachine(configuration);
 		default:
-			throw new MachineError(`The technique "${configuration.vmm}" is not in this version: choose "none" or "bt".`);
+			throw new MachineError(
+				`The technique "${configuration.vmm}" is not in this version: choose "none", "bt" or "hvm".`,
+			);
 	}
 }

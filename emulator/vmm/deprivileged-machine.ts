@@ -1,7 +1,7 @@
 // Machines whose guest runs in outer rings of the host on shadow page tables and shadow descriptors: under "bt" and "trap".
 
 import { PageKind } from "../engine/physical-memory.ts";
-import { RAM_BASE, Segment } from "../isa/state.ts";
+import { Segment } from "../isa/state.ts";
 import { DmaWatchpoints } from "../machine/dma-watchpoints.ts";
 import { sha256 } from "../machine/hash.ts";
 import type { HostStop } from "../machine/host-machine.ts";
@@ -301,13 +301,6 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 	}
 
 	memoryHash(): string {
-		const { physical } = this.monitor;
-		const bytes = new Uint8Array(physical.ramBytes);
-		physical.pmap.forEach((frame, page) => {
-			if (frame < 0) return;
-			const start = RAM_BASE + frame * 4096;
-			bytes.set(this.host.physical.u8.subarray(start, start + 4096), page * 4096);
-		});
-		return sha256(bytes);
+		return sha256(this.monitor.physical.contents());
 	}
 }

@@ -28,6 +28,18 @@ for (const name of ["hello", "isprime", "kernel32", "nanobench"]) {
 	});
 }
 
+for (const name of ["hello", "isprime", "kernel32", "kernel64", "nanobench"]) {
+	test(`${name} under hvm with extended page tables prints the same`, async () => {
+		const result = await hyperscopeRun([join(samples, name, `${name}.elf`), "--vmm", "hvm", "--mmu", "ept"], 300);
+		assert.equal(result.status, 1, result.errors);
+		assert.equal(result.output, readFileSync(join(samples, name, "expected.txt"), "latin1"));
+		const { exits } = result.statistics;
+		assert.ok(exits.total > 0 && exits.byReason["I/O instruction"] > 0);
+		for (const reason of ["Exception or NMI", "INVLPG", "Control-register access"])
+			assert.equal(exits.byReason[reason], undefined, `the guest's own ${reason} is no exit under EPT`);
+	});
+}
+
 test("isPrime(49) under bt: four fragments, two continuations left, one chaining jump, `return 1` never translated", async () => {
 	const image = join(samples, "isprime/isprime.elf");
 	const { statistics } = await hyperscopeRun([image, "--vmm", "bt"], 120);

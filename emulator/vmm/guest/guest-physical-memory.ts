@@ -51,9 +51,26 @@ export class GuestPhysicalMemory {
 		return fresh;
 	}
 
+	/** The same without allocating; undefined when the page was never touched or is none of memory. */
+	knownFrame(page: number): number | undefined {
+		const frame = this.pmap[page];
+		return frame === undefined || frame === UNTOUCHED ? undefined : frame;
+	}
+
+	/** Every byte of RAM in order, zeros where no page was touched. */
+	contents(): Uint8Array {
+		const bytes = new Uint8Array(this.ramBytes);
+		this.pmap.forEach((frame, page) => {
+			if (frame === UNTOUCHED) return;
+			const start = RAM_BASE + frame * 4096;
+			bytes.set(this.host.u8.subarray(start, start + 4096), page * 4096);
+		});
+		return bytes;
+	}
+
 	/** Host-physical address of a byte of a backed page. */
 	hostAddress(address: number): number {
-		return this.frameOf(address >>> 12) * 4096 + (address & 0xfff);
+		return this.frameOf(Math.floor(address / 4096)) * 4096 + (address & 0xfff);
 	}
 
 	/** A dword of RAM that does not cross a page (a page-table entry, a descriptor half); all ones where there is no RAM. */
@@ -64,7 +81,7 @@ export class GuestPhysicalMemory {
 
 	/** Sets bits in a dword of RAM, as the processor sets accessed and dirty bits: no trace is told. */
 	setBits(address: number, bits: number): void {
-		if (!this.isRam(address >>> 12)) return;
+		if (!this.isRam(Math.floor(address / 4096))) return;
 		const at = this.hostAddress(address);
 		this.host.write(at, 4, (this.host.i32[(RAM_BASE + at) >> 2]! | bits) >>> 0);
 	}
@@ -78,7 +95,7 @@ export class GuestPhysicalMemory {
 
 	/** Writes within one page; the write traces of the page are told. */
 	write(address: number, size: 1 | 2 | 4, value: number): void {
-		const kind = this.kindOf(address >>> 12);
+		const kind = this.kindOf(Math.floor(address / 4096));
 		if (kind === PageKind.ram) {
 			this.host.write(this.hostAddress(address), size, value);
 			this.onWrite(address, size);

@@ -1,0 +1,88 @@
+// `--mmu ept`: guest-physical to host-physical addresses by extended page tables, filled from the pmap at first touch. The guest's own
+// tables are its own: page faults, INVLPG and CR3 cause no exit (SDM Vol. 3C §29.3).
+
+import { Secondary } from "../../cpu/vmx/controls.ts";
+import { EptQualification, ExtendedPageTables } from "../../cpu/vmx/extended-page-tables.ts";
+import type { VmcsMemory } from "../../cpu/vmx/vmcs.ts";
+import { Vmcs } from "../../cpu/vmx/vmcs-fields.ts";
+import { PageKind, type PhysicalMemory } from "../../engine/physical-memory.ts";
+import type { Mapping, Walk } from "../../machine/virtual-machine.ts";
+import type { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";
+import type { HostFrames } from "../host-frames.ts";
+import { eptMappings, eptWalk } from "./ept-view.ts";
+import { EptRights, ExtendedPageTableBuilder } from "./extended-page-table-builder.ts";
+import type { GuestMmu, MmuOutcome } from "./guest-mmu.ts";
+
+export class EptMmu implements GuestMmu {
+	readonly kind = "ept";
+	readonly ownedCr0 = 0;
+	readonly ownedCr4 = 0;
+	readonly interceptedExceptions = 0;
+	readonly tables: ExtendedPageTableBuilder;
+	private violations = 0;
+
+	/** @param flush forgets cached translations: INVEPT. */
+	constructor(
+		private readonly host: PhysicalMemory,
+		frames: HostFrames,
+		private readonly memory: GuestPhysicalMemory,
+		private readonly flush: () => void,
+	) {
+		this.tables = new ExtendedPageTableBuilder(host, frames);
+	}
+
+	configure(vmcs: VmcsMemory): void {
+		vmcs.write32(
+			Vmcs.secondaryControls,
+			vmcs.read32(Vmcs.secondaryControls) | Secondary.enableEpt | Secondary.unrestrictedGuest,
+		);
+		vmcs.write(Vmcs.eptPointer, this.tables.pointer);
+	}
+
+	realize(): void {}
+
+	virtualize(): void {}
+
+	handleEptViolation(guestPhysical: number, qualification: bigint): MmuOutcome {
+		this.violations++;
+		const page = Math.floor(guestPhysical / 4096);
+		const kind = this.memory.kindOf(page);
+		const writes = (Number(qualification) & EptQualification.write) !== 0;
+		if (kind === PageKind.ram) this.tables.map(page, this.memory.frameOf(page), EptRights.all);
+		else if (kind === PageKind.rom && !writes)
+			this.tables.map(page, this.memory.frameOf(page), EptRights.read | EptRights.execute);
+		else return "emulate";
+		return "resume";
+	}
+
+	handlePageFault(): MmuOutcome {
+		throw new Error("Page faults are not intercepted under EPT.");
+	}
+
+	invalidatePage(): void {}
+
+	monitorTrap(): void {}
+
+	memoryWritten(): void {}
+
+	pageChanged(page: number): void {
+		if (this.tables.unmap(page)) this.flush();
+	}
+
+	walk(
+		linear: bigint,
+		guestPhysical: bigint | undefined,
+		access: { write?: boolean; execute?: boolean },
+	): Walk | undefined {
+		if (guestPhysical === undefined) return undefined;
+		return eptWalk(new ExtendedPageTables(this.host, this.tables.pointer), linear, guestPhysical, access);
+	}
+
+	mappings(from: bigint, limit: number): Mapping[] {
+		return eptMappings(this.host, this.tables.pointer, from, limit);
+	}
+
+	statistics() {
+		return { eptViolations: this.violations, eptTables: this.tables.tables };
+	}
+}

@@ -1,0 +1,312 @@
+// `--vmm hvm`: the guest runs in VMX non-root operation under a VMM that is the host's VMX root software.
+
+import type { EventSource } from "../../cpu/interrupt-delivery.ts";
+import { exitReasonName } from "../../cpu/vmx/exit-reasons.ts";
+import { Vector } from "../../engine/fault.ts";
+import { PageKind } from "../../engine/physical-memory.ts";
+import { State } from "../../isa/state.ts";
+import { DmaWatchpoints } from "../../machine/dma-watchpoints.ts";
+import { enterBootState } from "../../machine/enter-boot-state.ts";
+import { exceptionMnemonic } from "../../machine/exception-names.ts";
+import { sha256 } from "../../machine/hash.ts";
+import type { HostStop } from "../../machine/host-machine.ts";
+import { loadImage } from "../../machine/loaders/load-image.ts";
+import {
+	type ExecutionBreakpoint,
+	type MachineConfiguration,
+	MachineError,
+	type MachineStatistics,
+	type Processor,
+	type StepOptions,
+	type Stop,
+	type VirtualMachine,
+	type Watchpoint,
+} from "../../machine/virtual-machine.ts";
+import { HostedMachine, PCPU, VCPU } from "../hosted-machine.ts";
+import { GuestProcessor } from "./guest-processor.ts";
+import { GuestWatchpoints } from "./guest-watchpoints.ts";
+import { HostProcessor } from "./host-processor.ts";
+import { Monitor, VMM_OVERHEAD } from "./monitor.ts";
+
+/** Host instructions and exits of one guest instruction at most. */
+const STEP_LIMIT = 100_000;
+
+export class HvmMachine extends HostedMachine implements VirtualMachine {
+	readonly technique = "hvm";
+	monitor!: Monitor;
+	private readonly vcpu = new GuestProcessor();
+	private readonly pcpu = new HostProcessor(this.vcpu);
+	private breakpoints: readonly ExecutionBreakpoint[] = [];
+	private readonly watchpoints = new GuestWatchpoints({
+		instruction: () => this.vcpu.linearInstructionPointer(),
+		hit: (stop) => this.stopAt(stop),
+	});
+	/** The path's memory is the guest's. */
+	private readonly dmaWatchpoints = new DmaWatchpoints({
+		physical: ({ space, value }) => {
+			if (space === "lin") return this.vcpu.translate(value, "gpa");
+			if (space === "gpa") return value;
+			const page = this.monitor.physical.pmap.indexOf(Number(value >> 12n));
+			return page < 0 ? undefined : BigInt(page) * 4096n + (value & 0xfffn);
+		},
+		instruction: () => this.vcpu.linearInstructionPointer(),
+		hit: (stop) => this.stopAt(stop),
+	});
+	private trueFaults = 0;
+	/** The exception at which the machine stands. */
+	private shown: { readonly linear: bigint; readonly vector: number } | undefined;
+
+	/** @throws {MachineError} when the image cannot be started. */
+	constructor(configuration: MachineConfiguration) {
+		super(configuration);
+		this.start();
+	}
+
+	protected start(): void {
+		this.makeHost(VMM_OVERHEAD, {
+			interruptRequest: (asserted) => this.monitor?.interruptRequest(asserted),
+			nonMaskableInterrupt: () => this.monitor.nonMaskableInterrupt(),
+			memory: () => this.monitor.physical,
+		});
+		const { host, guestDevices } = this;
+		this.trueFaults = 0;
+		this.shown = undefined;
+		this.monitor = new Monitor(host, this.configuration.memory, guestDevices, {
+			tripleFault: () => this.end({ reason: "triple-fault", processor: VCPU, description: this.describeShutdown() }),
+			halted: () =>
+				this.end({ reason: "halted", description: "The vCPU is halted with interrupts off; nothing can wake it." }),
+		});
+		const { monitor } = this;
+		monitor.physical.bus = guestDevices.memory;
+		monitor.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
+		this.vcpu.attach(monitor);
+		this.pcpu.attach(host);
+		host.processor.delivery.onEvent = (vector, errorCode, source) => this.seeEvent(vector, errorCode, source);
+		monitor.start();
+		this.boot();
+		this.setExecutionBreakpoints(this.breakpoints);
+		this.watchpoints.attach(monitor);
+		this.dmaWatchpoints.attach(guestDevices.optional?.path);
+	}
+
+	/** The guest's power-on or reset: its devices, its image, its vCPU. */
+	private boot(): void {
+		const { configuration, monitor, guestDevices } = this;
+		this.resetAsked = false;
+		guestDevices.reset();
+		if (!configuration.image)
+			throw new MachineError('The technique "hvm" starts a kernel image: name one, or choose "none".');
+		const boot = loadImage(configuration.image, configuration, {
+			size: configuration.memory,
+			write: (address, bytes) => void monitor.physical.poke(address, bytes),
+		});
+		enterBootState(monitor.emulator.processor, boot);
+		monitor.enterGuest();
+	}
+
+	processors(): Processor[] {
+		return [this.vcpu, this.pcpu];
+	}
+
+	protected beforeRun(): void {
+		this.host.engine.passBreakpoint();
+	}
+
+	protected afterRun(): undefined {
+		return undefined;
+	}
+
+	protected advance(instructions: number): Stop | undefined {
+		const { monitor } = this;
+		if (monitor.exitPending) {
+			monitor.handleExit();
+			return this.conclude(undefined);
+		}
+		if (this.resetAsked) {
+			if (monitor.control.inGuest) monitor.forceExit();
+			else this.boot();
+		}
+		const entered = this.enterGuest(instructions);
+		if (entered !== undefined) return this.conclude(entered);
+		return this.conclude(this.host.run(instructions));
+	}
+
+	/** VMLAUNCH or VMRESUME by itself, when something has to be done between it and the guest's first instruction. */
+	private enterGuest(instructions: number): HostStop | undefined {
+		const { monitor, host } = this;
+		if (monitor.control.inGuest || instructions < 2 || !monitor.retries || this.breakpoints.length === 0)
+			return undefined;
+		host.engine.passBreakpoint();
+		const stop = host.run(1);
+		monitor.retries = false;
+		if (!stop) host.engine.passBreakpoint();
+		return stop;
+	}
+
+	private conclude(stop: HostStop | undefined): Stop | undefined {
+		if (stop?.kind === "host-entry") {
+			const { reason } = this.monitor.noteExit();
+			this.events.record("exit", exitReasonName(reason), VCPU, this.vcpu.linearInstructionPointer());
+		}
+		const pending = this.takePending();
+		if (pending) return pending;
+		if (this.ended) return this.ended;
+		switch (stop?.kind) {
+			case "breakpoint": {
+				const hit = this.breakpointHere();
+				if (hit) return hit;
+				this.host.engine.passBreakpoint();
+				return undefined;
+			}
+			case "shutdown":
+				throw new Error("The host shut down: a VMX abort, or the VMM's own tables are broken.");
+			case "halted":
+				this.end({ reason: "halted", description: "The vCPU is halted, and nothing that is pending can wake it." });
+				return this.ended;
+			default:
+				return undefined;
+		}
+	}
+
+	private breakpointHere(): Stop | undefined {
+		const { inGuest } = this.monitor.control;
+		const linear = this.pcpu.linearInstructionPointer();
+		const at = (space: "gpa" | "hpa") => this.pcpu.translate(linear, space);
+		const ids = (matches: (breakpoint: ExecutionBreakpoint) => boolean) =>
+			this.breakpoints.filter(matches).map(({ id }) => id);
+		const ofHost = ids(({ address }) => address.space === "hpa" && address.value === at("hpa"));
+		if (ofHost.length > 0) return { reason: "breakpoint", processor: PCPU, ids: ofHost };
+		if (!inGuest) return undefined;
+		const ofGuest = ids(({ address }) =>
+			address.space === "lin" ? address.value === linear : address.space === "gpa" && address.value === at("gpa"),
+		);
+		return ofGuest.length > 0 ? { reason: "breakpoint", processor: VCPU, ids: ofGuest } : undefined;
+	}
+
+	private describeShutdown(): string {
+		const rip = this.vcpu.linearInstructionPointer();
+		return `Triple fault: the vCPU shut down at 0x${rip.toString(16)} (${this.vcpu.describe()}).`;
+	}
+
+	/** An exception or interrupt of the guest that the hardware is about to deliver. True takes an exception over: the machine stops at its instruction. */
+	private seeEvent(vector: number, errorCode: number | undefined, source: EventSource): boolean {
+		if (!this.monitor.control.inGuest) return false;
+		const linear = this.vcpu.linearInstructionPointer();
+		const { shown } = this;
+		this.shown = undefined;
+		const again = shown?.linear === linear && shown.vector === vector;
+		if (!again) this.recordEvent(vector, errorCode, source, linear);
+		const external = source === "external" || source === "nmi";
+		const fault = source === "exception" && vector === Vector.pageFault;
+		const event = external ? "interrupt" : fault ? "true-page-fault" : "exception";
+		if (again || this.filters.length === 0) return false;
+		const faultAddress = fault ? this.faultAddress() : undefined;
+		const stop = this.eventStop(event, VCPU, this.describeFault(vector, errorCode, linear), {
+			vector,
+			errorCode,
+			faultAddress,
+		});
+		if (!stop) return false;
+		this.stopAt(stop);
+		if (source !== "exception") return false;
+		this.shown = { linear, vector };
+		return true;
+	}
+
+	private faultAddress(): bigint {
+		return BigInt.asUintN(64, this.host.processor.core.state.i64[State.cr2 >> 3]!);
+	}
+
+	private recordEvent(vector: number, errorCode: number | undefined, source: EventSource, linear: bigint): void {
+		if (source === "external" || source === "nmi") {
+			this.events.record("interrupt", source === "nmi" ? "NMI" : `vector ${vector}`, VCPU, linear);
+			return;
+		}
+		if (source !== "exception") return;
+		const detail = errorCode === undefined ? [] : [{ name: "error code", value: errorCode }];
+		if (vector !== Vector.pageFault) {
+			this.events.record("exception", exceptionMnemonic(vector), VCPU, linear, detail);
+			return;
+		}
+		this.trueFaults++;
+		const address = { name: "address", value: this.faultAddress() };
+		this.events.record("true-fault", this.vcpu.cpl === 3 ? "user" : "kernel", VCPU, linear, [address, ...detail]);
+	}
+
+	step(processor: number, options: StepOptions = {}): Stop {
+		if (this.ended) return this.ended;
+		if (processor !== VCPU && processor !== PCPU)
+			throw new MachineError(`There is no processor ${processor}: 1 is the vCPU, 2 the physical CPU.`);
+		const { monitor, host } = this;
+		// A halted vCPU has no instruction to step: it goes on to the interrupt that wakes it.
+		const held = !options.takeInterrupts && !monitor.isIdle;
+		host.holdInterrupts = monitor.injection.hold = held;
+		try {
+			return processor === PCPU ? this.stepHost() : this.stepGuest();
+		} finally {
+			host.holdInterrupts = false;
+			monitor.releaseInterrupts();
+		}
+	}
+
+	/** One host instruction, of the guest or VMRESUME; what the VMM does before it counts as part of it. */
+	private stepHost(): Stop {
+		const { engine } = this.host;
+		const before = engine.retired;
+		for (let tries = 0; tries < STEP_LIMIT && engine.retired === before; tries++) {
+			engine.passBreakpoint();
+			const stop = this.advanceOrEnd(1);
+			if (stop) return stop;
+			// The exit has taken the place of the instruction.
+			if (this.monitor.exitPending) break;
+		}
+		return { reason: "step", processor: PCPU };
+	}
+
+	/** One guest instruction, by the hardware or by the VMM. */
+	private stepGuest(): Stop {
+		const { engine } = this.host;
+		const { monitor } = this;
+		const { executed } = monitor.emulator;
+		for (let tries = 0; tries < STEP_LIMIT; tries++) {
+			const ran = monitor.control.inGuest;
+			const { retired } = engine;
+			engine.passBreakpoint();
+			const stop = this.advanceOrEnd(1);
+			if (stop) return stop;
+			if ((ran && engine.retired !== retired) || monitor.emulator.executed !== executed) break;
+		}
+		return { reason: "step", processor: VCPU };
+	}
+
+	setExecutionBreakpoints(breakpoints: readonly ExecutionBreakpoint[]): void {
+		this.breakpoints = breakpoints;
+		const offsets = new Set(breakpoints.map(({ address }) => Number(address.value & 0xfffn)));
+		this.host.engine.code.setBreakpointOffsets(offsets);
+	}
+
+	setWatchpoints(watchpoints: readonly Watchpoint[]): void {
+		this.dmaWatchpoints.set(watchpoints);
+		this.watchpoints.set(watchpoints.filter(({ by, address }) => by !== "dma" && address.space !== "iova"));
+	}
+
+	statistics(): MachineStatistics {
+		const { monitor, trueFaults } = this;
+		let total = 0;
+		const byReason: Record<string, number> = {};
+		for (const [reason, count] of [...monitor.exits].sort((a, b) => b[1] - a[1])) {
+			byReason[exitReasonName(reason)] = count;
+			total += count;
+		}
+		return {
+			...this.hostStatistics(),
+			exits: { total, byReason, emulated: monitor.emulator.executed },
+			mmu: { trueFaults, ...monitor.mmu.statistics() },
+			interrupts: { delivered: monitor.injection.delivered },
+		};
+	}
+
+	memoryHash(): string {
+		return sha256(this.monitor.physical.contents());
+	}
+}
