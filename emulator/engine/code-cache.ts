@@ -34,6 +34,8 @@ export class CodeCache {
 	private scratchEnd = 0;
 	/** Page offsets of breakpoints: a block does not run over one. */
 	private breakpointOffsets = new Set<number>();
+	/** By Code: 1 for instructions that are stopped at as at a breakpoint, wherever they lie. */
+	private stops: Uint8Array | undefined;
 	blocksDecoded = 0;
 	blocksInvalidated = 0;
 	flushes = 0;
@@ -61,6 +63,12 @@ export class CodeCache {
 		this.flush();
 	}
 
+	/** Makes every instruction of these forms (1 by Code of iced-x86) a breakpoint; blocks end before them. */
+	setInstructionStops(stops: Uint8Array | undefined): void {
+		this.stops = stops;
+		this.flush();
+	}
+
 	/**
 	 * The first record of the block at a physical address, decoded when it is not known.
 	 * @param mode log2 of the code size in bytes (State.codeSize)
@@ -70,7 +78,7 @@ export class CodeCache {
 	block(address: number, mode: number, nextPage: () => number, ignoreBreakpoint: boolean): number {
 		const number = Math.floor(address / 4096);
 		const offset = address & 0xfff;
-		const passing = ignoreBreakpoint && this.breakpointOffsets.has(offset);
+		const passing = ignoreBreakpoint && (this.stops !== undefined || this.breakpointOffsets.has(offset));
 		if (!passing && this.breakpointOffsets.has(offset)) {
 			this.pseudo(SCRATCH, PseudoHandler.breakpoint, offset);
 			return SCRATCH;
@@ -78,7 +86,7 @@ export class CodeCache {
 		const key = offset | (mode << 13) | (passing ? 1 << 16 : 0);
 		const found = this.pages.get(number)?.blocks.get(key);
 		if (found) return found.record;
-		return this.decode(number, offset, mode, key, nextPage);
+		return this.decode(number, offset, mode, key, nextPage, passing);
 	}
 
 	/** True when jumps straight to the block may be remembered: it is not a crossing instruction, which depends on two mappings. */
@@ -88,7 +96,14 @@ export class CodeCache {
 		return handler !== PseudoHandler.breakpoint && record < SCRATCH;
 	}
 
-	private decode(number: number, offset: number, mode: number, key: number, nextPage: () => number): number {
+	private decode(
+		number: number,
+		offset: number,
+		mode: number,
+		key: number,
+		nextPage: () => number,
+		passing: boolean,
+	): number {
 		const { physical } = this;
 		if (this.free + (MAX_BLOCK + 2) * Record.size > SCRATCH) this.flush();
 		const record = this.free;
@@ -98,11 +113,17 @@ export class CodeCache {
 		let position = offset;
 		let instructions = 0;
 		let crosses = false;
+		/** Length of the instruction that is stopped at. */
+		let stopped = 0;
 		while (instructions < MAX_BLOCK) {
 			if (instructions > 0 && this.breakpointOffsets.has(position)) break;
 			const decoded = position < 4096 ? this.decoder.next(at, bits, position) : undefined;
 			if (!decoded) {
 				crosses = instructions === 0;
+				break;
+			}
+			if (this.stops?.[decoded.code] && (instructions > 0 || !passing)) {
+				if (instructions === 0) stopped = decoded.length;
 				break;
 			}
 			position += decoded.length;
@@ -111,8 +132,8 @@ export class CodeCache {
 			if (decoded.endsBlock) break;
 		}
 		this.decoder.end();
-		if (crosses) return this.decodeCrossing(number, offset, bits, nextPage);
-		this.pseudo(at, PseudoHandler.continue, position);
+		if (crosses) return this.decodeCrossing(number, offset, bits, nextPage, passing);
+		this.pseudo(at, stopped > 0 ? PseudoHandler.breakpoint : PseudoHandler.continue, position);
 		for (let n = 0; n < instructions; n++) physical.u8[record + n * Record.size + Record.remaining] = instructions - n;
 		this.free = at + Record.size;
 		this.blocksDecoded++;
@@ -123,17 +144,27 @@ export class CodeCache {
 			physical.hasCode[number] = 1;
 			this.tlb.withholdWrites(number);
 		}
-		page.blocks.set(key, { record, start: offset, end: position, instructions, mode });
+		page.blocks.set(key, { record, start: offset, end: position + stopped, instructions, mode });
 		return record;
 	}
 
 	/** One instruction that lies in two pages: decoded each time, since the mapping of the second page can change. */
-	private decodeCrossing(number: number, offset: number, bits: number, nextPage: () => number): number {
+	private decodeCrossing(
+		number: number,
+		offset: number,
+		bits: number,
+		nextPage: () => number,
+		passing: boolean,
+	): number {
 		const following = nextPage();
 		const rest = this.physical.peek(following * 4096, 15) ?? new Uint8Array(0);
 		this.decoder.begin(bits, number, offset, rest);
 		const decoded = this.decoder.next(SCRATCH, bits, offset);
 		this.decoder.end();
+		if (decoded && this.stops?.[decoded.code] && !passing) {
+			this.pseudo(SCRATCH, PseudoHandler.breakpoint, offset);
+			return SCRATCH;
+		}
 		if (!decoded) this.pseudo(SCRATCH, PseudoHandler.undefined, offset);
 		this.physical.u8[SCRATCH + Record.remaining] = 1;
 		const end = offset + (decoded?.length ?? 1);

@@ -15,7 +15,8 @@ export function calloutName(site: CalloutSite): string {
 	return name;
 }
 
-function mnemonicOf(bytes: Uint8Array): string {
+/** The mnemonic of an instruction. */
+export function mnemonicOf(bytes: Uint8Array): string {
 	const decoder = new Decoder(32, bytes, DecoderOptions.None);
 	const instruction = decoder.decode();
 	const name = Mnemonic[instruction.mnemonic] ?? "other";

@@ -3,6 +3,7 @@
 import { NativeMachine } from "../machine/native-machine.ts";
 import { type MachineConfiguration, MachineError, type VirtualMachine } from "../machine/virtual-machine.ts";
 import { BinaryTranslationMachine } from "./binary-translation-machine.ts";
+import { TrapMachine } from "./trap-machine.ts";
 import { HvmMachine } from "./vtx/hvm-machine.ts";
 
 /** @throws {MachineError} with one sentence when the configuration cannot be run. */
@@ -13,12 +14,15 @@ export function createMachine(configuration: MachineConfiguration): VirtualMachi
 	switch (configuration.vmm) {
 		case "none":
 			return new NativeMachine(configuration);
-		case "bt":
-			if (configuration.mmu !== undefined && configuration.mmu !== "shadow")
-				throw new MachineError('Under "bt" the tables are shadowed: leave "mmu" out or choose "shadow".');
-			if (configuration.io !== undefined && configuration.io !== "direct")
-				throw new MachineError('Under "bt" the guest sees canonical devices: leave "io" out or choose "direct".');
-			return new BinaryTranslationMachine(configuration);
+		case "trap":
+		case "bt": {
+			const { vmm, mmu, io } = configuration;
+			if (mmu !== undefined && mmu !== "shadow")
+				throw new MachineError(`Under "${vmm}" the tables are shadowed: leave "mmu" out or choose "shadow".`);
+			if (io !== undefined && io !== "direct")
+				throw new MachineError(`Under "${vmm}" the guest sees canonical devices: leave "io" out or choose "direct".`);
+			return vmm === "bt" ? new BinaryTranslationMachine(configuration) : new TrapMachine(configuration);
+		}
 		case "hvm":
 			if (configuration.mmu !== undefined && configuration.mmu !== "ept")
 				throw new MachineError(
@@ -29,7 +33,7 @@ export function createMachine(configuration: MachineConfiguration): VirtualMachi
 			return new HvmMachine(configuration);
 		default:
 			throw new MachineError(
-				`The technique "${configuration.vmm}" is not in this version: choose "none", "bt" or "hvm".`,
+				`The technique "${configuration.vmm}" is not in this version: choose "none", "trap", "bt" or "hvm".`,
 			);
 	}
 }

@@ -91,7 +91,7 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 		monitor.vcpu.msrs.localApic = devices.localApicPort;
 		monitor.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
 		this.vcpu.attach(monitor);
-		this.pcpu.attach(host);
+		this.pcpu.attach(host, monitor.guest.kernelRunsDirectly ? "guest kernel, directly" : "translation cache");
 		this.attached();
 		devices.reset();
 		const boot = loadImage(configuration.image, configuration, {

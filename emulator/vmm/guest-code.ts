@@ -9,7 +9,7 @@ import { FillResult, type ShadowPageTables } from "./shadow/shadow-page-tables.t
 import { InstructionBytes } from "./translate/instruction-bytes.ts";
 import type { VirtualCpu } from "./virtual-cpu.ts";
 
-const LONGEST_INSTRUCTION = 15;
+export const LONGEST_INSTRUCTION = 15;
 
 export class GuestCode {
 	constructor(
@@ -35,26 +35,34 @@ export class GuestCode {
 		return { bytes: physical.peek(address, length)!, physical: address };
 	}
 
+	/** The bytes from a linear address to the end of its page, as `fetch` gives them, without a fill where the shadow maps them. */
+	private mapped(linear: number): Uint8Array {
+		const { vcpu, shadow, physical } = this;
+		const host = shadow.lookup(linear, vcpu.cpl === 3 ? Access.user : Access.read);
+		if (host < 0 || (linear - vcpu.cs.base) >>> 0 > vcpu.cs.limit) return this.fetch(linear).bytes;
+		return physical.host.peek(host, 4096 - (host & 0xfff))!;
+	}
+
 	/** The instruction at an offset in CS and the offset of the next, for the current privilege level. @throws {GuestFault} of the fetch */
 	instructionAt(eip: number): { instruction: InstructionBytes; next: number } {
 		const linear = (eip + this.vcpu.cs.base) >>> 0;
-		const first = this.fetch(linear);
-		let bytes = first.bytes.subarray(0, LONGEST_INSTRUCTION);
-		let length = decodedLength(bytes);
+		let bytes = this.mapped(linear).subarray(0, LONGEST_INSTRUCTION);
+		let length = instructionLength(bytes);
 		if (length === 0 && bytes.length < LONGEST_INSTRUCTION) {
-			const rest = this.fetch(linear + bytes.length);
+			const rest = this.mapped((linear + bytes.length) >>> 0);
 			const joined = new Uint8Array(LONGEST_INSTRUCTION);
 			joined.set(bytes);
-			joined.set(rest.bytes.subarray(0, LONGEST_INSTRUCTION - bytes.length), bytes.length);
+			joined.set(rest.subarray(0, LONGEST_INSTRUCTION - bytes.length), bytes.length);
 			bytes = joined;
-			length = decodedLength(bytes);
+			length = instructionLength(bytes);
 		}
 		if (length === 0) throw new GuestFault(Vector.invalidOpcode);
 		return { instruction: new InstructionBytes(bytes.slice(0, length)), next: (eip + length) >>> 0 };
 	}
 }
 
-function decodedLength(bytes: Uint8Array): number {
+/** Length of the 32-bit instruction that the bytes begin with; 0 when they do not hold a whole one. */
+export function instructionLength(bytes: Uint8Array): number {
 	const decoder = new Decoder(32, bytes, DecoderOptions.ForceReservedNop);
 	const instruction = decoder.decode();
 	const length = instruction.isInvalid ? 0 : instruction.length;

@@ -25,15 +25,19 @@ export class HostProcessor implements Processor {
 	private file!: RegisterFile;
 	private host!: HostMachine;
 
+	/** What the host runs in ring 1. */
+	private kernel = "translation cache";
+
 	/** Shows another host from now on: the machine was reset. */
-	attach(host: HostMachine): void {
+	attach(host: HostMachine, kernel = this.kernel): void {
 		this.host = host;
+		this.kernel = kernel;
 		this.file = new RegisterFile(host.processor);
 	}
 
 	describe(): string {
 		const { cpl } = this.host.processor.core.state;
-		const what = cpl === 0 ? "VMM" : cpl === 1 ? "translation cache" : "user code, directly";
+		const what = cpl === 0 ? "VMM" : cpl === 1 ? this.kernel : "user code, directly";
 		return `pCPU 0 (CPL ${cpl}, CR3 0x${this.register("cr3")!.toString(16)}, ${what})`;
 	}
 

@@ -68,7 +68,9 @@ export const INTERRUPTS_OFF = -0x200;
 
 /** Host selectors of the VMM's own descriptors, at the end of the host's GDT. */
 export const HostSelector = {
-	/** Cached descriptors: SS of translated code (RPL 1); SS and GS of user code whose own descriptors are no longer those that it loaded (RPL 3). */
+	/** Cached descriptor: CS of directly running kernel code whose own descriptor is no longer that which it loaded (RPL 1). */
+	cachedCode: 0xffa9,
+	/** Cached descriptors: SS of kernel code (RPL 1); SS and GS of user code whose own descriptors are no longer those that it loaded (RPL 3). */
 	cachedStack: 0xffb1,
 	cachedGs: 0xffbb,
 	/** Data, base VMM_BASE: %gs in translated code (RPL 1). */
@@ -83,7 +85,7 @@ export const HostSelector = {
 } as const;
 
 /** First byte of the host's GDT that guest descriptors are not shadowed into. */
-export const FIRST_VMM_DESCRIPTOR = HostSelector.cachedStack & ~7;
+export const FIRST_VMM_DESCRIPTOR = HostSelector.cachedCode & ~7;
 
 /** Vectors of the host: two that translated code raises with INT, and the first of the host's interrupt controllers. */
 export const HostVector = { callout: 0xf0, continuation: 0xf1, interrupts: 0xe0 } as const;

@@ -1,6 +1,7 @@
 // The virtual machine monitor: what it does each time the host enters its ring 0, and how it goes back to guest code.
 // User code runs directly at CPL 3; how kernel code runs at CPL 1 is the technique's (KernelExecution).
 
+import { DEFAULT_FEATURES, supportedCr4 } from "../cpu/cpuid.ts";
 import { Fault } from "../engine/fault.ts";
 import { State } from "../isa/state.ts";
 import type { HostMachine } from "../machine/host-machine.ts";
@@ -156,6 +157,7 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 				},
 				executeCpuid: () => void host.processor.helpers.cpuid!(0, 0),
 				timestamp: () => host.now(),
+				hostCr4Bits: () => supportedCr4(DEFAULT_FEATURES),
 				softwareInterrupt: (vector, next) => this.delivery.softwareInterrupt(vector, next),
 			},
 		);
@@ -261,7 +263,7 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 		if (result !== FillResult.filled) return false;
 		if (user) {
 			this.statistics.directExecution++;
-			this.control.leave(frame.eip, frame.cs, frame.eflags, frame.esp, frame.ss);
+			this.user.returnTo(frame);
 		} else kernel.returnTo(frame);
 		const instruction = user ? frame.eip : kernel.position(frame.eip).eip;
 		observer.record("hidden-fault", user ? "user" : "kernel", instruction, [

@@ -2,7 +2,7 @@
 
 import { refuse } from "./guest/guest-context.ts";
 import type { HostFrame } from "./host-control.ts";
-import { HostSelector, VMM_BASE } from "./layout.ts";
+import { FIRST_VMM_DESCRIPTOR, HostSelector, VMM_BASE } from "./layout.ts";
 import type { Monitor } from "./monitor.ts";
 
 const TRAP_FLAG = 0x100;
@@ -28,7 +28,7 @@ export class UserExecution {
 			[vcpu.cs, cs],
 			[vcpu.ss, ss],
 		] as const) {
-			if (segment.selector === selector || (selector & 0xfff8) >= (HostSelector.cachedStack & 0xfff8)) continue;
+			if (segment.selector === selector || (selector & 0xfff8) >= FIRST_VMM_DESCRIPTOR) continue;
 			const descriptor = descriptors.descriptor(selector);
 			if (descriptor !== undefined) guest.fillSegment(segment, selector, descriptor);
 		}
@@ -49,11 +49,11 @@ export class UserExecution {
 			refuse("runs user code in the top 4 MB of linear space", registers.eip);
 		}
 		descriptors.userCodeIsHidden = false;
+		this.refreshSegments();
 		for (const [segment, what] of [
 			[vcpu.cs, "code"],
 			[vcpu.ss, "stack"],
 		] as const) {
-			if (!descriptors.isTraced(segment.selector)) descriptors.refresh(segment.selector);
 			if (!descriptors.isShadowed(segment.selector) && !traps.shadowDescriptorMissing(segment.selector))
 				refuse(`runs user code whose ${what} segment is not in its tables`, registers.eip);
 		}
@@ -66,5 +66,24 @@ export class UserExecution {
 		if (vcpu.trapFlag) registers.eflags |= TRAP_FLAG;
 		vcpu.trapFlag = false;
 		control.leave(registers.eip, vcpu.cs.selector, registers.eflags | 0x202, registers.esp, vcpu.ss.selector);
+		this.dropSegments();
+	}
+
+	/** Back to where user code was interrupted, with nothing changed. */
+	returnTo(frame: HostFrame): void {
+		this.refreshSegments();
+		this.monitor.control.leave(frame.eip, frame.cs, frame.eflags, frame.esp, frame.ss);
+		this.dropSegments();
+	}
+
+	/** Where a table has no lasting shadows, the host's return finds those of CS and SS, and nobody else later. */
+	private refreshSegments(): void {
+		const { vcpu, descriptors } = this.monitor;
+		for (const { selector } of [vcpu.cs, vcpu.ss]) if (!descriptors.isTraced(selector)) descriptors.refresh(selector);
+	}
+
+	private dropSegments(): void {
+		const { vcpu, descriptors } = this.monitor;
+		for (const { selector } of [vcpu.cs, vcpu.ss]) descriptors.drop(selector);
 	}
 }

@@ -2,12 +2,12 @@
 // the vCPU and moves EIP, or throws the fault that the processor would raise (SDM Vol. 2, "Operation" of each).
 
 import { Segment, type SegmentIndex } from "../../isa/state.ts";
-import { type DescriptorWords, descriptorLimit } from "../segments/shadow-descriptor.ts";
 import type { InstructionBytes } from "../translate/instruction-bytes.ts";
 import { GUEST_CR4 } from "../virtual-cpu.ts";
 import type { ControlTransfer } from "./control-transfer.ts";
 import { LOADABLE } from "./control-transfer.ts";
-import { accessOf, type GuestContext, High, privilegeOf, refuse, Vector } from "./guest-context.ts";
+import { accessRights, dataDescriptor, verifies } from "./descriptor-checks.ts";
+import { accessOf, type GuestContext, High, refuse, Vector } from "./guest-context.ts";
 import { guestCpuid } from "./guest-cpuid.ts";
 import { GuestFault } from "./guest-fault.ts";
 import { Cr0, Cr4 } from "./guest-page-walk.ts";
@@ -28,6 +28,8 @@ export interface PrivilegedSurroundings {
 	/** The host's answer to CPUID with EAX and ECX as they are in the registers: changes EAX, EBX, ECX, EDX. */
 	executeCpuid(): void;
 	timestamp(): number;
+	/** Bits that the host's processor lets CR4 have. */
+	hostCr4Bits(): number;
 	/** Raises a software interrupt, or INT3, INTO, INT1, whose return address is `next`. */
 	softwareInterrupt(vector: number, next: number): void;
 }
@@ -46,9 +48,6 @@ const FAR_POINTERS = new Map<number, SegmentIndex>([
 	[0x0fb4, Segment.fs],
 ]);
 const TWO_32 = 0x100000000;
-/** Types of system descriptors that LAR and LSL accept (SDM Vol. 2A Tables 3-53, 3-57). */
-const LAR_TYPES = [1, 2, 3, 4, 5, 9, 11, 12];
-const LSL_TYPES = [1, 2, 3, 9, 11];
 
 export class PrivilegedInstructions {
 	constructor(
@@ -209,25 +208,11 @@ export class PrivilegedInstructions {
 
 	private loadGs(selector: number): void {
 		const { guest } = this;
-		const found = this.dataDescriptor(selector);
+		const found = dataDescriptor(this.guest, selector);
 		if (found === undefined) {
 			guest.vcpu.gs.selector = selector;
 			guest.vcpu.gs.access |= 0x10000;
 		} else guest.fillSegment(guest.vcpu.gs, selector, found);
-	}
-
-	/** The descriptor that a load of ES, DS, FS or GS finds; undefined for a null selector. @throws {GuestFault} #GP, #NP */
-	private dataDescriptor(selector: number): DescriptorWords | undefined {
-		const { guest } = this;
-		const { cpl } = guest.vcpu;
-		if ((selector & ~3) === 0) return undefined;
-		const found = guest.findDescriptor(selector, generalProtection);
-		const readable = (found[1] & High.code) === 0 || (found[1] & High.writable) !== 0;
-		const conforming = (found[1] & (High.code | High.conforming)) === (High.code | High.conforming);
-		const allowed = conforming || (privilegeOf(found) >= cpl && privilegeOf(found) >= (selector & 3));
-		if ((found[1] & High.s) === 0 || !readable || !allowed) throw new GuestFault(generalProtection, selector & 0xfffc);
-		if ((found[1] & High.present) === 0) throw new GuestFault(segmentNotPresent, selector & 0xfffc);
-		return found;
 	}
 
 	/**
@@ -261,7 +246,7 @@ export class PrivilegedInstructions {
 	}
 
 	private checked(selector: number): number {
-		const found = this.dataDescriptor(selector);
+		const found = dataDescriptor(this.guest, selector);
 		if (found !== undefined && (found[1] & High.accessed) === 0)
 			this.guest.descriptors.setHighBits(selector, High.accessed);
 		return selector;
@@ -375,14 +360,9 @@ export class PrivilegedInstructions {
 				this.loadTaskRegister(operands.readOperand(2));
 				return true;
 			case 4:
-			case 5: {
-				const found = this.visible(operands.readOperand(2), []);
-				const code = found !== undefined && (found[1] & High.code) !== 0;
-				const bit = found !== undefined && (found[1] & High.writable) !== 0;
-				const allowed = found !== undefined && (i.reg === 4 ? !code || bit : !code && bit);
-				this.setZero(allowed);
+			case 5:
+				this.setZero(verifies(guest, i.reg === 5, operands.readOperand(2)));
 				return true;
-			}
 			default:
 				throw new GuestFault(invalidOpcode);
 		}
@@ -393,28 +373,12 @@ export class PrivilegedInstructions {
 		registers.eflags = set ? registers.eflags | ZF : registers.eflags & ~ZF;
 	}
 
-	/** The descriptor that LAR, LSL, VERR and VERW may see. */
-	private visible(selector: number, systemTypes: readonly number[]): readonly [number, number] | undefined {
-		const { guest } = this;
-		if ((selector & ~3) === 0) return undefined;
-		const found = guest.descriptors.descriptor(selector);
-		if (found === undefined) return undefined;
-		const system = (found[1] & High.s) === 0;
-		if (system && !systemTypes.includes((found[1] >> 8) & 15)) return undefined;
-		const conforming = !system && (found[1] & (High.code | High.conforming)) === (High.code | High.conforming);
-		const privilege = privilegeOf(found);
-		if (!conforming && (privilege < guest.vcpu.cpl || privilege < (selector & 3))) return undefined;
-		return found;
-	}
-
 	private loadRights(i: InstructionBytes): void {
 		const { guest, operands } = this;
 		const selector = operands.readOperand(2);
-		const found = this.visible(selector, i.opcode === 0x0f02 ? LAR_TYPES : LSL_TYPES);
-		this.setZero(found !== undefined);
-		if (found === undefined) return;
-		const size = i.operandSize16 ? 2 : 4;
-		guest.registers.write(i.reg, size, i.opcode === 0x0f02 ? found[1] & 0x00f0ff00 : descriptorLimit(found));
+		const value = accessRights(guest, i.opcode, selector);
+		this.setZero(value !== undefined);
+		if (value !== undefined) guest.registers.write(i.reg, i.operandSize16 ? 2 : 4, value);
 	}
 
 	private loadLocalTable(selector: number): void {
@@ -526,7 +490,7 @@ export class PrivilegedInstructions {
 				this.surroundings.controlsChanged(0, 0);
 				return;
 			case 4: {
-				if ((value & ~GUEST_CR4) !== 0) throw new GuestFault(generalProtection, 0);
+				this.checkCr4(value);
 				const changed = vcpu.cr4 ^ value;
 				vcpu.cr4 = value;
 				this.surroundings.controlsChanged(0, changed | Cr4.pge);
@@ -535,6 +499,16 @@ export class PrivilegedInstructions {
 			default:
 				throw new GuestFault(invalidOpcode);
 		}
+	}
+
+	/** Where CPUID runs untrapped it announces what only the host has: a guest that believes it cannot go on. */
+	private checkCr4(value: number): void {
+		const more = value & ~GUEST_CR4;
+		if (more === 0) return;
+		const { guest } = this;
+		if (guest.kernelRunsDirectly && (more & ~this.surroundings.hostCr4Bits()) === 0)
+			refuse(`sets bits 0x${(more >>> 0).toString(16)} of CR4, which only the host has,`, guest.registers.eip);
+		throw new GuestFault(generalProtection, 0);
 	}
 
 	private writeCr0(value: number): void {

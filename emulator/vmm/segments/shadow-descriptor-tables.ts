@@ -20,7 +20,7 @@ class ShadowedTable {
 	traced = true;
 	/** Writes to its pages beside the table. */
 	misses = 0;
-	/** Offsets of code descriptors of ring 3. */
+	/** Offsets of code descriptors that ring 3 can run in. */
 	readonly userCode = new Set<number>();
 
 	constructor(
@@ -31,6 +31,7 @@ class ShadowedTable {
 
 const S_CODE = 0x1800;
 const DPL_3 = 0x6000;
+const CONFORMING = 0x400;
 /** Writes beside a table, in its pages, after which the trace costs more than loads that trap. */
 const MISS_LIMIT = 64;
 
@@ -47,7 +48,7 @@ export class ShadowDescriptorTables {
 	) {}
 
 	/**
-	 * While this is set code descriptors of ring 3 have no shadow, so that a far return of kernel code in ring 1 to user code
+	 * While this is set code descriptors that ring 3 can run in have no shadow, so that a far return of kernel code in ring 1 to user code
 	 * traps: the processor itself would let it pass, without the guest's IF.
 	 */
 	set userCodeIsHidden(hidden: boolean) {
@@ -173,7 +174,8 @@ export class ShadowDescriptorTables {
 
 	private synchronize(table: ShadowedTable, offset: number): void {
 		const guest = this.readQuietly(table, offset);
-		const userCode = (guest[1] & (S_CODE | DPL_3)) === (S_CODE | DPL_3);
+		const code = (guest[1] & S_CODE) === S_CODE;
+		const userCode = code && ((guest[1] & DPL_3) === DPL_3 || (guest[1] & CONFORMING) !== 0);
 		if (userCode) table.userCode.add(offset);
 		else table.userCode.delete(offset);
 		if (userCode && this.hidden) this.erase(table, offset);
