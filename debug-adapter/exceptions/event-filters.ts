@@ -47,8 +47,8 @@ const events: readonly Filter[] = [
 		filter: "callout",
 		machine: { event: "callout" },
 		label: "Callout",
-		description: "Translated code calls the VMM",
-		techniques: ["bt"],
+		description: "Translated code calls the VMM, or an instruction of a kernel in ring 1 traps into it",
+		techniques: ["bt", "trap"],
 	},
 	{
 		filter: "vm-exit",
