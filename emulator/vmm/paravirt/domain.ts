@@ -1,7 +1,7 @@
 // A domain: what the VMM knows of one guest. Its memory is machine frames; its one vCPU runs on the host's processor.
 
-import { Errno } from "./xen-abi.ts";
 import type { TableOwner } from "./memory/page-tables.ts";
+import { Errno } from "./xen-abi.ts";
 
 /** An entry of the trap table: arch-x86/xen.h, struct trap_info. */
 export interface TrapEntry {
@@ -68,13 +68,11 @@ export class VirtualCpu {
 	/** Virtual time since when it is in that state, and the time spent in each before. */
 	runStateSince = 0;
 	readonly runStateTimes = [0, 0, 0, 0];
-	/** Absolute virtual time of the one-shot timer; undefined: stopped. */
-	timer: { cancel(): void } | undefined;
-	/** Nanoseconds of the periodic timer; 0: stopped. */
-	period = 0;
-	periodicTimer: { cancel(): void } | undefined;
 	/** SCHEDOP_poll: any event wakes it although events are masked. */
 	polling = false;
+	pollAlarm: { cancel(): void } | undefined;
+	/** Linear address of the start info, which the kernel finds in RSI. */
+	startInfo = 0n;
 	/** Registers while another domain runs. */
 	readonly frame: GuestFrame = { rip: 0n, cs: 0, rflags: 0, rsp: 0n, ss: 0 };
 	saved: Uint8Array | undefined;
@@ -95,13 +93,13 @@ export class Domain implements TableOwner {
 	/** Level-1 table of the per-domain area, and the level-3 table that leads to it. */
 	perDomainL1 = -1;
 	perDomainL3 = -1;
+	/** sched.h, SHUTDOWN_*; -1: it has not shut down by itself. */
+	shutdownReason = -1;
 	/** vm_assist types that are on. */
 	assists = 0;
-	/** Console and xenstore pages of the start info: machine frames and event-channel ports; 0: none. */
-	storeFrame = 0;
-	storePort = 0;
-	consoleFrame = 0;
-	consolePort = 0;
+	/** What the start info says of xenstore and console: machine frame and event-channel port. */
+	store = { frame: 0, port: 0 };
+	console = { frame: 0, port: 0 };
 	/** Called when the domain has shut down or crashed, for its parts elsewhere (event channels, grants). */
 	readonly onEnd: (() => void)[] = [];
 

@@ -43,5 +43,5 @@ export const VmmSelector = { code: 0xe008, data: 0xe010, taskState: 0xe040, loca
 export const INTERRUPT_VECTOR = 0xe0;
 export const SYSTEM_CALL_VECTOR = 0x80;
 export const HYPERCALL_VECTOR = 0x82;
-/** The host's interrupt line by which timers call the VMM while a guest runs. */
-export const TIMER_LINE = 0;
+/** The host's interrupt line by which timers call the VMM while a guest runs: no device of a PC drives it. */
+export const TIMER_LINE = 7;

@@ -4,7 +4,17 @@
 // all holds a general reference. A frame of a domain holds one general reference by belonging to it, and is freed when the last goes.
 
 /** Types of a frame. `none` is that of frames that were never used as anything. */
-export const PageType = { none: 0, l1: 1, l2: 2, l3: 3, l4: 4, descriptors: 5, writable: 6, shared: 7, l2Top: 8 } as const;
+export const PageType = {
+	none: 0,
+	l1: 1,
+	l2: 2,
+	l3: 3,
+	l4: 4,
+	descriptors: 5,
+	writable: 6,
+	shared: 7,
+	l2Top: 8,
+} as const;
 export type PageType = (typeof PageType)[keyof typeof PageType];
 
 export const pageTypeNames: readonly string[] = [
@@ -30,6 +40,8 @@ export const FrameFlag = {
 	validated: 2,
 	/** A type reference is held by MMUEXT_PIN_*. */
 	pinned: 4,
+	/** The VMM uses it too (shared info, grant table): the domain cannot give it away. */
+	shared: 8,
 } as const;
 
 export class FrameTable {

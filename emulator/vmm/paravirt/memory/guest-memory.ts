@@ -3,8 +3,8 @@
 
 import { PageAccess, type Paging } from "../../../cpu/paging.ts";
 import { Fault } from "../../../engine/fault.ts";
-import { COMPAT_VIRT_START } from "../xen-abi.ts";
 import type { Domain } from "../domain.ts";
+import { COMPAT_VIRT_START } from "../xen-abi.ts";
 import type { MachineMemory } from "./machine-memory.ts";
 
 /** The most bytes of one transfer: beyond that a hypercall asks for nonsense. */

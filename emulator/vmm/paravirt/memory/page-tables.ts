@@ -4,8 +4,8 @@
 //
 // A table that leads to itself would need two types at a time, so "linear page tables" are refused as Xen without pv-linear-pt does.
 
-import { COMPAT_VIRT_START, Errno } from "../xen-abi.ts";
 import { END_XEN_SLOT, FIRST_COMPAT_L2_SLOT, FIRST_XEN_SLOT } from "../vmm-layout.ts";
+import { COMPAT_VIRT_START, Errno } from "../xen-abi.ts";
 import { type FrameAllocator, FrameFlag, type FrameTable, NO_OWNER, PageType } from "./frame-table.ts";
 import type { MachineMemory } from "./machine-memory.ts";
 
@@ -331,6 +331,18 @@ export class PageTables {
 		this.putPageAndType(frame);
 		return 0;
 	}
+}
+
+/** The level-1 entry that maps an address, from a top-level table down: [frame, index]; undefined when there is none. */
+export function findLeaf(memory: MachineMemory, root: number, address: bigint): readonly [number, number] | undefined {
+	let table = root;
+	for (let level = 4; level > 1; level--) {
+		const index = Number((address >> BigInt(3 + 9 * level)) & 511n);
+		const low = memory.read(table, index * 2);
+		if ((low & Entry.present) === 0 || low & Entry.pageSize || !memory.isRam(frameOf(low))) return undefined;
+		table = frameOf(low);
+	}
+	return [table, Number((address >> 12n) & 511n)];
 }
 
 /** Whether a type is that of a page table. */
