@@ -3,6 +3,7 @@
 import { NativeMachine } from "../machine/native-machine.ts";
 import { type MachineConfiguration, MachineError, type VirtualMachine } from "../machine/virtual-machine.ts";
 import { BinaryTranslationMachine } from "./binary-translation-machine.ts";
+import { ParavirtualMachine } from "./paravirt/paravirtual-machine.ts";
 import { TrapMachine } from "./trap-machine.ts";
 import { HvmMachine } from "./vtx/hvm-machine.ts";
 
@@ -31,9 +32,11 @@ export function createMachine(configuration: MachineConfiguration): VirtualMachi
 			if (configuration.io !== undefined && configuration.io !== "direct")
 				throw new MachineError('Under "hvm" the guest sees canonical devices: leave "io" out or choose "direct".');
 			return new HvmMachine(configuration);
-		default:
-			throw new MachineError(
-				`The technique "${configuration.vmm}" is not in this version: choose "none", "trap", "bt" or "hvm".`,
-			);
+		case "pv":
+			if (configuration.mmu !== undefined)
+				throw new MachineError('Under "pv" the hardware walks the guest\'s own tables: leave "mmu" out.');
+			if (configuration.io !== undefined && configuration.io !== "direct")
+				throw new MachineError('Under "pv" this version has only the hypervisor\'s console: leave "io" out.');
+			return new ParavirtualMachine(configuration);
 	}
 }

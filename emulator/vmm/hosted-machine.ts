@@ -78,14 +78,19 @@ export abstract class HostedMachine {
 	/** Called when the budget is used up: the last instruction may have led into the VMM, whose work takes no instruction. */
 	protected abstract afterRun(): Stop | undefined;
 
+	private checkMemory(): void {
+		const { memory, vmm } = this.configuration;
+		if (!Number.isInteger(memory / 4096) || memory < LEAST_MEMORY || memory > MOST_MEMORY)
+			throw new MachineError(
+				`${memory} bytes of guest memory are not possible under "${vmm}": give a multiple of 4096 from 1M to 2G.`,
+			);
+	}
+
 	/** Makes a host with `overhead` bytes of memory beyond the guest's, and the guest's devices. @throws {MachineError} */
 	protected makeHost(overhead: number, guest: GuestConnections): void {
 		const { configuration } = this;
 		const { memory } = configuration;
-		if (!Number.isInteger(memory / 4096) || memory < LEAST_MEMORY || memory > MOST_MEMORY)
-			throw new MachineError(
-				`${memory} bytes of guest memory are not possible under "${configuration.vmm}": give a multiple of 4096 from 1M to 2G.`,
-			);
+		this.checkMemory();
 		this.pending = this.ended = undefined;
 		this.resetAsked = false;
 		const host = new HostMachine({
@@ -118,6 +123,31 @@ export abstract class HostedMachine {
 			timeOfTsc: (tsc) => Number(tsc) + (host.now() - host.engine.retired),
 		});
 		this.input = new SerialInput(host.clock, this.guestDevices.com1);
+	}
+
+	/** Makes a host of so many bytes whose own devices are those that guests use and whose COM1 is the machine's serial line. */
+	protected makeSharedHost(bytes: number): void {
+		const { configuration } = this;
+		this.checkMemory();
+		this.pending = this.ended = undefined;
+		this.resetAsked = false;
+		const host = new HostMachine({
+			memoryBytes: bytes,
+			optional: optionalDevices(configuration, this.disks),
+			onSerial: (byte) => {
+				for (const listener of this.serialListeners) listener(new Uint8Array([byte]));
+			},
+			onDebugConsole: (byte) => {
+				for (const listener of this.consoleListeners) listener(byte);
+			},
+			onReset: () => {
+				this.resetAsked = true;
+			},
+		});
+		this.host = host;
+		this.guestDevices = host.devices;
+		this.events.clear();
+		this.input = new SerialInput(host.clock, host.devices.com1);
 	}
 
 	instructionCount(): number {

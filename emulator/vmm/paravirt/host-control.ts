@@ -134,7 +134,9 @@ export class HostControl {
 		state.setNullSegment(Segment.ldtr, 0);
 		for (const segment of [Segment.es, Segment.ds, Segment.fs, Segment.gs] as const) state.setNullSegment(segment, 0);
 		this.enterRing0();
-		host.engine.setHostEntry(VMM_LINEAR, VMM_LINEAR + BigInt(VmmArea.entryEnd));
+		// The engine compares addresses as signed numbers.
+		const first = BigInt.asIntN(64, VMM_LINEAR);
+		host.engine.setHostEntry(first, first + BigInt(VmmArea.entryEnd));
 		this.startInterruptController();
 	}
 
@@ -406,7 +408,7 @@ export class HostControl {
 		this.write64(at + 16, BigInt(frame.rflags >>> 0));
 		this.write64(at + 24, frame.rsp);
 		this.write64(at + 32, BigInt(frame.ss));
-		this.state.setGpr64(RSP, VMM_LINEAR + BigInt(at));
+		this.state.setGpr64(RSP, BigInt.asIntN(64, VMM_LINEAR + BigInt(at)));
 		this.host.processor.helpers.iret!(0, 8);
 	}
 
@@ -418,7 +420,7 @@ export class HostControl {
 		state.cpl = 0;
 		state.flagsRest = 0;
 		state.updateMode();
-		state.setGpr64(RSP, VMM_LINEAR + BigInt(VmmArea.stackEnd));
+		state.setGpr64(RSP, BigInt.asIntN(64, VMM_LINEAR + BigInt(VmmArea.stackEnd)));
 		state.rip = VMM_LINEAR + BigInt(VmmArea.idle);
 	}
 

@@ -206,12 +206,12 @@ export class Hypervisor {
 
 	/** Lets the first domain run. */
 	start(): void {
-		this.then(() => this.finish());
+		this.next(() => this.finish());
 		this.proceed();
 	}
 
 	/** What comes next. */
-	then(work: () => void): void {
+	next(work: () => void): void {
 		this.work = work;
 	}
 
@@ -226,23 +226,23 @@ export class Hypervisor {
 		const domain = this.current;
 		if (entry.kind === "vector" && entry.vector >= 0xe0) this.interrupt(entry.vector - 0xe0);
 		if (domain === undefined) {
-			this.then(() => this.finish());
+			this.next(() => this.finish());
 			return;
 		}
 		const { pageTableWrites, frame } = this;
 		if (pageTableWrites.isOpen) {
 			const fault = pageTableWrites.finish(frame);
 			if (fault) {
-				this.then(() => this.traps.pageFault(domain, fault.address, fault.errorCode));
+				this.next(() => this.traps.pageFault(domain, fault.address, fault.errorCode));
 				return;
 			}
 			// The trap after the one instruction is the VMM's own.
 			if (entry.kind === "vector" && entry.vector === 1 && this.traps.isSingleStep()) {
-				this.then(() => this.finish());
+				this.next(() => this.finish());
 				return;
 			}
 		}
-		if (entry.kind === "vector" && entry.vector >= 0xe0) this.then(() => this.finish());
+		if (entry.kind === "vector" && entry.vector >= 0xe0) this.next(() => this.finish());
 		else if (entry.kind === "syscall") this.systemCall(domain);
 		else if (entry.kind === "sysenter") this.traps.systemEnter(domain);
 		else this.traps.handle(domain, entry.vector, entry.errorCode);
@@ -274,7 +274,7 @@ export class Hypervisor {
 		const to = domain.vcpu.syscallCallback;
 		if (to === undefined) this.crash(domain, "user code made a system call, but no callback for it is registered");
 		else this.callGuest(domain, to);
-		this.then(() => this.finish());
+		this.next(() => this.finish());
 	}
 
 	/** Calls guest code; a stack that cannot be written is the domain's end. */
@@ -297,7 +297,7 @@ export class Hypervisor {
 		const name = hypercallName(number);
 		const work = () => this.perform(domain, number, args);
 		const facts = { hypercall: name, arguments: args };
-		if (this.stopsAt("hypercall", () => `Hypercall ${name}`, facts)) this.then(work);
+		if (this.stopsAt("hypercall", () => `Hypercall ${name}`, facts)) this.next(work);
 		else work();
 	}
 
@@ -322,7 +322,7 @@ export class Hypervisor {
 		else state.setGpr32(RAX, Number(BigInt.asIntN(32, BigInt(result))));
 		const detail: VmEventField[] = [...call.detail, { name: "result", value: call.continuation ? "goes on" : result }];
 		this.observer.record("hypercall", name, at, detail);
-		this.then(() => this.finish());
+		this.next(() => this.finish());
 	}
 
 	/** The way back to guest code: another domain's turn, an event's upcall, or just the guest. */
@@ -339,9 +339,9 @@ export class Hypervisor {
 			this.observer.record("interrupt", "event upcall", frame.rip);
 			const work = () => {
 				this.callGuest(domain, { ...eventCallback, masksEvents: true });
-				this.then(() => this.finish());
+				this.next(() => this.finish());
 			};
-			if (this.stopsAt("interrupt", () => `Event upcall at 0x${frame.rip.toString(16)}`, {})) this.then(work);
+			if (this.stopsAt("interrupt", () => `Event upcall at 0x${frame.rip.toString(16)}`, {})) this.next(work);
 			else work();
 			return;
 		}
@@ -370,7 +370,7 @@ export class Hypervisor {
 		if (failsafeCallback === undefined || !this.entry.call(domain, frame, failsafeCallback, undefined, true))
 			this.crash(domain, what);
 		else if (frame.rip !== failsafeCallback.address || ++this.badFrames > 8) this.crash(domain, what);
-		this.then(() => this.finish());
+		this.next(() => this.finish());
 	}
 
 	/** Frames in a row that could not be loaded: a failsafe callback that cannot be entered either. */

@@ -217,7 +217,8 @@ export class PrivilegedInstructions {
 		else if (register === 7) debugRegisters[7] = (value & 0xffffd8ffn) | 0x400n;
 		else debugRegisters[register] = value;
 		this.state.i64[(State.dr + register * 8) >> 3] = BigInt.asIntN(64, debugRegisters[register]!);
-		this.hypervisor.host.processor.debug.onDataBreakpoints();
+		const { debug } = this.hypervisor.host.processor;
+		debug.onDataBreakpoints(debug.hasDataBreakpoints);
 		return true;
 	}
 

@@ -1,5 +1,6 @@
 // Which domain runs: round robin by slices of virtual time, in the order of their numbers, so that the same input gives the same run.
 
+import type { ProcessorState } from "../../cpu/processor-state.ts";
 import { Segment, State } from "../../isa/state.ts";
 import { type Domain, RunState } from "./domain.ts";
 import type { Hypervisor } from "./hypervisor.ts";
@@ -129,18 +130,8 @@ export class Scheduler {
 		this.current = next;
 		if (next === undefined) return;
 		const { vcpu } = next;
-		if (vcpu.saved) {
-			let at = 0;
-			for (const [start, end] of PARTS) {
-				state.u8.set(vcpu.saved.subarray(at, at + end - start), start);
-				at += end - start;
-			}
-		} else this.beginRegisters(next);
+		this.restoreInto(next, state);
 		Object.assign(frame, vcpu.frame);
-		this.segments.get(next)?.forEach(({ selector, access, base, limit }, index) => {
-			const low = Number(BigInt.asIntN(32, base));
-			state.setSegment(DATA_SEGMENTS[index]!, selector, access, low, Number(BigInt.asIntN(32, base >> 32n)), limit | 0);
-		});
 		this.change(next, "running", RunState.running);
 		hypervisor.guestMemory.domain = next;
 		control.loadDomainRoot(next);
@@ -149,10 +140,26 @@ export class Scheduler {
 		hypervisor.updateRunState(next);
 	}
 
+	/** Registers of a domain that does not run, into a processor's state. */
+	restoreInto(domain: Domain, state: ProcessorState): void {
+		const { saved } = domain.vcpu;
+		if (saved === undefined) {
+			this.beginRegisters(domain, state);
+			return;
+		}
+		let at = 0;
+		for (const [start, end] of PARTS) {
+			state.u8.set(saved.subarray(at, at + end - start), start);
+			at += end - start;
+		}
+		this.segments.get(domain)?.forEach(({ selector, access, base, limit }, index) => {
+			const low = Number(BigInt.asIntN(32, base));
+			state.setSegment(DATA_SEGMENTS[index]!, selector, access, low, Number(BigInt.asIntN(32, base >> 32n)), limit | 0);
+		});
+	}
+
 	/** Registers of a vCPU that has not run yet: all zero but the pointer to the start info; x87 and SSE as FNINIT leaves them. */
-	private beginRegisters(domain: Domain): void {
-		const { control } = this.hypervisor;
-		const { state } = control;
+	private beginRegisters(domain: Domain, state: ProcessorState): void {
 		for (const [start, end] of PARTS) state.u8.fill(0, start, end);
 		state.setGpr64(RSI, BigInt.asIntN(64, domain.vcpu.startInfo));
 		state.i32[State.x87Control >> 2] = 0x37f;

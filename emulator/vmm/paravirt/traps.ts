@@ -69,7 +69,7 @@ export class Traps {
 	}
 
 	private resume(): void {
-		this.hypervisor.then(this.finish);
+		this.hypervisor.next(this.finish);
 	}
 
 	private readonly finish = () => this.hypervisor.goOn();
@@ -146,13 +146,12 @@ export class Traps {
 		};
 		const text = () => `True page fault on 0x${address.toString(16)} at 0x${hypervisor.frame.rip.toString(16)}`;
 		const facts = { vector: Vector.pageFault, errorCode: code, faultAddress: address };
-		if (hypervisor.stopsAt("true-page-fault", text, facts)) hypervisor.then(work);
+		if (hypervisor.stopsAt("true-page-fault", text, facts)) hypervisor.next(work);
 		else work();
 	}
 
 	/** A segment register was loaded from a page of the LDT that is not mapped yet, or from a GDT page that is not there. */
 	private descriptorFault(domain: Domain, offset: number): void {
-		const { hypervisor } = this;
 		const page = (offset - PerDomainArea.ldt) >> 12;
 		if (page >= 0 && page < 16 && this.mapLocalDescriptors(domain, page)) {
 			this.resume();
@@ -188,7 +187,7 @@ export class Traps {
 		hypervisor.observer.record("exception", exceptionMnemonic(vector), rip, detail);
 		const work = () => this.deliver(domain, vector, errorCode);
 		if (hypervisor.stopsAt("exception", () => `Exception ${vector} at 0x${rip.toString(16)}`, { vector, errorCode }))
-			hypervisor.then(work);
+			hypervisor.next(work);
 		else work();
 	}
 

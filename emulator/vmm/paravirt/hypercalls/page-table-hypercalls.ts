@@ -147,7 +147,7 @@ export class PageTableHypercalls {
 
 	private extended(call: HypercallContext, view: DataView, at: number, list: VmEventField[] | undefined): number {
 		const { hypervisor } = this;
-		const { tables, frames, memory } = hypervisor;
+		const { tables, memory } = hypervisor;
 		const { domain } = call;
 		const { command, first, second } = this.readExtended(domain.wide, view, at);
 		list?.push({ name: EXTENDED_NAMES[command] ?? `command ${command}`, value: first });

@@ -178,7 +178,7 @@ export class SchedulingHypercalls {
 			const handler = allowed ? hypervisor.hypercalls.find(number) : undefined;
 			const result = handler ? handler(inner) : failure("ENOSYS");
 			if (inner.continuation) {
-				inner.continuation.forEach((value, at) => memory.writeWords(address + BigInt((2 + at) * size), size, value));
+				memory.writeWords(address + BigInt(2 * size), size, ...inner.continuation);
 				call.continuation = [address, BigInt(count)];
 				break;
 			}
