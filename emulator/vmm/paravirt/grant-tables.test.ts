@@ -98,9 +98,9 @@ describe("grant tables", () => {
 		grant(1, 9, 2, 17, GrantFlag.readonly);
 		const refused = (caller: number, granter: number, reference: number, mapFlags: number, status: number) =>
 			assert.equal(grants.map(caller, granter, reference, mapFlags, 0x1000n).status, status);
-		refused(2, 1, 9, MapFlag.host, GrantStatus.badGrantReference);
-		refused(0, 1, 9, MapFlag.host | MapFlag.readonly, GrantStatus.badGrantReference);
-		refused(2, 1, 10, MapFlag.host, GrantStatus.badGrantReference);
+		refused(2, 1, 9, MapFlag.host, GrantStatus.generalError);
+		refused(0, 1, 9, MapFlag.host | MapFlag.readonly, GrantStatus.generalError);
+		refused(2, 1, 10, MapFlag.host, GrantStatus.generalError);
 		refused(2, 1, 0xffff_ffff, MapFlag.host, GrantStatus.badGrantReference);
 		refused(2, 7, 9, MapFlag.host, GrantStatus.badDomain);
 		refused(2, 1, 9, 0, GrantStatus.badGrantReference);
@@ -120,7 +120,7 @@ describe("grant tables", () => {
 		grant(1, 9, 2, 18);
 		assert.equal(grants.map(2, 1, 9, MapFlag.host, 0x2000n).frame, 17);
 		grant(1, 9, 0, 18);
-		assert.equal(grants.map(0, 1, 9, MapFlag.host, 0x2000n).status, GrantStatus.badGrantReference);
+		assert.equal(grants.map(0, 1, 9, MapFlag.host, 0x2000n).status, GrantStatus.generalError);
 		grants.unmap(2, first.handle!, 0x1000n, 0n);
 		grants.removeDomain(2);
 		assert.equal(references[17], 0, "a domain that ends gives back what it mapped");
@@ -155,7 +155,7 @@ describe("grant tables", () => {
 		assert.deepEqual([...physical.peek(26 * 4096 + 4092, 4)!], [1, 2, 3, 4]);
 		assert.equal(grants.copy(2, from, { ...to, offset: 4093 }, 4), GrantStatus.badCopyArgument);
 		assert.equal(grants.copy(2, { ...to, offset: 4096 }, from, 4), GrantStatus.badCopyArgument);
-		assert.equal(grants.copy(2, { ...to, offset: 0 }, from, 4), GrantStatus.badGrantReference);
+		assert.equal(grants.copy(2, { ...to, offset: 0 }, from, 4), GrantStatus.generalError);
 		assert.equal(grants.copy(2, from, { ...to, page: 17 }, 4), GrantStatus.badPage);
 		assert.equal(grants.copy(2, from, { ...to, domain: 1 }, 4), GrantStatus.permissionDenied);
 		assert.deepEqual([...references], Array(FRAMES).fill(0));

@@ -189,11 +189,11 @@ export class GrantTables {
 		if (entry === undefined) return GrantStatus.badGrantReference;
 		const flags = this.physical.read(entry, 2);
 		if ((flags & GrantFlag.typeMask) !== GrantFlag.permitAccess || flags & GrantFlag.subPage)
-			return GrantStatus.badGrantReference;
-		if (this.physical.read(entry + 2, 2) !== grantee) return GrantStatus.badGrantReference;
-		if (writable && flags & GrantFlag.readonly) return GrantStatus.badGrantReference;
+			return GrantStatus.generalError;
+		if (this.physical.read(entry + 2, 2) !== grantee) return GrantStatus.generalError;
+		if (writable && flags & GrantFlag.readonly) return GrantStatus.generalError;
 		let active = table.active.get(reference);
-		if (active && active.grantee !== grantee) return GrantStatus.badGrantReference;
+		if (active && active.grantee !== grantee) return GrantStatus.generalError;
 		const frame = active?.frame ?? this.physical.read(entry + 4, 4);
 		if (!this.memory.take(granter, frame, writable)) return GrantStatus.badPage;
 		if (!active) table.active.set(reference, (active = { frame, grantee, readers: 0, writers: 0 }));
@@ -224,13 +224,12 @@ export class GrantTables {
 
 	// ---- mapping ---------------------------------------------------------------------------------------------------
 
-	map(caller: number, granterId: number, reference: number, flags: number, address: bigint): MapResult {
+	map(caller: number, granter: number, reference: number, flags: number, address: bigint): MapResult {
 		const own = this.tables.get(caller);
 		const host = (flags & MapFlag.host) !== 0;
 		const device = (flags & MapFlag.device) !== 0;
 		if (!own || (!host && !device)) return { status: GrantStatus.badGrantReference };
 		if (own.mappings.size >= MOST_HANDLES) return { status: GrantStatus.noSpace };
-		const granter = granterId === DOMID_SELF ? caller : granterId;
 		const writable = (flags & MapFlag.readonly) === 0;
 		const active = this.pin(granter, reference, caller, writable);
 		if (typeof active === "number") return { status: active };

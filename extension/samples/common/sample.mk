@@ -16,8 +16,9 @@ CFLAGS := $(COMMON_FLAGS) -std=gnu11 -Wall -Wextra -Werror -ffreestanding -mgene
 	-fno-asynchronous-unwind-tables -fno-omit-frame-pointer -fno-strict-aliasing -fno-tree-loop-distribute-patterns
 LDFLAGS := -m $(EMULATION_$(BITS)) -nostdlib -static --build-id=none -z noexecstack -z max-page-size=4096 --no-warn-rwx-segments
 
-$(NAME).elf: $(addprefix build/,$(OBJECTS)) kernel.ld
-	$(LD) $(LDFLAGS) -T kernel.ld -o $@ $(addprefix build/,$(OBJECTS))
+LINKER_SCRIPT ?= kernel.ld
+$(NAME).elf: $(addprefix build/,$(OBJECTS)) $(LINKER_SCRIPT)
+	$(LD) $(LDFLAGS) $(LINKER_FLAGS) -T $(LINKER_SCRIPT) -o $@ $(addprefix build/,$(OBJECTS))
 
 build/%.o: %.c $(wildcard *.h ../common/*.h) Makefile ../common/sample.mk | build
 	$(CC) $(CFLAGS) $(OPTIMIZE) $(FLAGS_$*) -c -o $@ $<
