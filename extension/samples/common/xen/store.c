@@ -169,6 +169,15 @@ void store_wait(unsigned seen)
 		receive();
 }
 
+int store_poll(void)
+{
+	const unsigned seen = events;
+
+	while (ring->reply_producer != ring->reply_consumer)
+		receive();
+	return events != seen;
+}
+
 const char *join(char *buffer, unsigned size, ...)
 {
 	unsigned used = 0;

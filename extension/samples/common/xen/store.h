@@ -24,6 +24,9 @@ unsigned store_events(void);
 /* Waits until an event of a watch has come after `seen` of them. */
 void store_wait(unsigned seen);
 
+/* Takes the events that have come, without waiting; 1 when there was one. */
+int store_poll(void);
+
 /* Puts strings together: "a", "/", "b". Ends with a null pointer. */
 const char *join(char *buffer, unsigned size, ...);
 /* A number as decimal text, in a buffer that the next call uses again. */

@@ -311,6 +311,24 @@ struct grant_copy {
 /* Physical devices, for Domain 0. */
 #define PHYSDEV_SET_IOPL 6
 #define PHYSDEV_EOI 12
+#define PHYSDEV_MAP_PIRQ 13
+#define PHYSDEV_SETUP_GSI 21
+
+#define PIRQ_OF_GSI 1
+struct physdev_map_pirq {
+	domain_id domain;
+	int type;
+	int index;
+	int pirq;
+	int bus, function, entry;
+	uint64_t table;
+};
+
+struct physdev_setup_gsi {
+	int gsi;
+	uint8_t level_triggered;
+	uint8_t active_low;
+};
 
 /* The console's page. */
 struct console_ring {
