@@ -27,6 +27,8 @@ export class ProcessorCore {
 		readonly physical: PhysicalMemory,
 		readonly tlb: TranslationLookasideBuffer,
 		readonly retired: () => number,
+		/** Bytes of the instruction that raised the fault which is being delivered; 0 when no instruction did. */
+		readonly instructionLength: () => number,
 	) {
 		this.state = new ProcessorState(physical, tlb);
 		this.flags = new Flags(physical);

@@ -2,6 +2,8 @@
 // TSC deadline (SDM Vol. 3A §10.4.4, §10.8.6, §10.12, §10.5.4.1). The device itself is the machine's to connect.
 
 export interface LocalApicPort {
+	/** Ends the interrupt in service, as a write to EOI does. */
+	endOfInterrupt(): void;
 	/** False for a value that raises #GP(0). */
 	writeBaseMsr(value: bigint): boolean;
 	/** RDMSR of 0x800 + `register`; undefined raises #GP(0). */

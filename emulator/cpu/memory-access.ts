@@ -34,6 +34,14 @@ export interface AccessWatch {
 	accessed(access: WatchedAccess): void;
 }
 
+/** The APIC-access page of a guest of a hypervisor (SDM Vol. 3C §30.4). */
+export interface ApicAccess {
+	/** An access at an offset in the page; the bytes are at `place` in the state. @throws {VmExit} when it is not virtualized. */
+	access(offset: number, size: number, write: boolean, place: number): void;
+	/** @throws {VmExit} */
+	fetch(offset: number): never;
+}
+
 export const WatchedFor = { nothing: 0, reads: 1, writes: 2 } as const;
 
 const EXCHANGE = State.exchange;
@@ -50,6 +58,9 @@ export class MemoryAccess {
 	/** The linear address that the last segment check made. */
 	private low = 0;
 	private high = 0;
+	/** Number of the host-physical frame whose accesses `apicAccess` answers; it stays out of the TLB. -1 = none. */
+	apicAccessFrame = -1;
+	apicAccess: ApicAccess | undefined;
 
 	constructor(
 		private readonly state: ProcessorState,
@@ -143,6 +154,10 @@ export class MemoryAccess {
 		const room = PAGE - (low & 0xfff);
 		if (size <= room) {
 			const frame = paging.translateFrame(low, high, access);
+			if (frame === this.apicAccessFrame) {
+				this.apicAccess!.access(low & 0xfff, size, write, EXCHANGE);
+				return;
+			}
 			const watched = this.watches.length === 0 ? 0 : this.watchedFor(low, high, frame);
 			const mayWrite = paging.writable && (watched & WatchedFor.writes) === 0;
 			const mayEnter = this.mayEnter(rights) && (watched & WatchedFor.reads) === 0;
@@ -156,6 +171,9 @@ export class MemoryAccess {
 		if (this.i32[State.codeSize >> 2] !== 3) nextHigh = 0;
 		const first = paging.translateFrame(low, high, access);
 		const second = paging.translateFrame(nextLow, nextHigh, access);
+		// No register lies across two pages.
+		if (first === this.apicAccessFrame || second === this.apicAccessFrame)
+			this.apicAccess!.access(first === this.apicAccessFrame ? low & 0xfff : 0, size, write, EXCHANGE);
 		const watching = this.watches.length !== 0;
 		const firstWatched = watching ? this.watchedFor(low, high, first) : 0;
 		const secondWatched = watching ? this.watchedFor(nextLow, nextHigh, second) : 0;
@@ -369,10 +387,16 @@ export class MemoryAccess {
 		const access = PageAccess.fetch | this.rights(0);
 		if (this.i32[State.codeSize >> 2] === 3) {
 			if (!isCanonical(high)) throw new Fault(Vector.generalProtection, 0);
-			return this.paging.translate(low, high, access);
+			return this.fetchFrom(low, high, access);
 		}
 		if (low >>> 0 > this.state.limit(Segment.cs) || high !== 0) throw new Fault(Vector.generalProtection, 0);
-		return this.paging.translate((this.state.baseLow(Segment.cs) + low) | 0, 0, access);
+		return this.fetchFrom((this.state.baseLow(Segment.cs) + low) | 0, 0, access);
+	}
+
+	private fetchFrom(low: number, high: number, access: number): number {
+		const frame = this.paging.translateFrame(low, high, access);
+		const offset = low & 0xfff;
+		return frame === this.apicAccessFrame ? this.apicAccess!.fetch(offset) : frame * PAGE + offset;
 	}
 
 	/**

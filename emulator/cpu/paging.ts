@@ -110,6 +110,7 @@ export class Paging {
 			low & 0xfff,
 			(access & PageAccess.write) !== 0,
 			(access & PageAccess.fetch) !== 0,
+			this.userPage,
 		);
 		this.writable = writable && ept.writable;
 		return host;

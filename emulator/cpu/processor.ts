@@ -36,6 +36,8 @@ export interface ProcessorSurroundings {
 	readonly timestamp: () => number;
 	/** Instructions retired before the current one. */
 	readonly retired: () => number;
+	/** Bytes of the instruction that raised the fault which is being delivered; 0 when no instruction did. */
+	readonly instructionLength?: () => number;
 	readonly features?: Partial<ProcessorFeatures>;
 	/** Makes the run loop look at what is due: VMX operation has changed. */
 	readonly attention?: () => void;
@@ -63,7 +65,12 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 
 	constructor(surroundings: ProcessorSurroundings) {
 		const features: ProcessorFeatures = { ...DEFAULT_FEATURES, ...surroundings.features };
-		const core = new ProcessorCore(surroundings.physical, surroundings.tlb, surroundings.retired);
+		const core = new ProcessorCore(
+			surroundings.physical,
+			surroundings.tlb,
+			surroundings.retired,
+			surroundings.instructionLength ?? (() => 0),
+		);
 		const tasks = new TaskSwitch(core);
 		this.core = core;
 		this.delivery = new InterruptDelivery(core, tasks);
@@ -234,6 +241,11 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	takeExternalInterrupt(acknowledge: () => number): boolean {
 		const exited = this.vmx?.events.externalInterrupt(acknowledge);
 		return exited ?? this.delivery.interrupt(acknowledge(), "external");
+	}
+
+	/** Takes a virtual interrupt between instructions, in VMX non-root operation; undefined when none can be taken, false after shutdown. */
+	takeVirtualInterrupt(): boolean | undefined {
+		return this.vmx?.virtualApic.deliver((vector) => this.delivery.interrupt(vector, "external"));
 	}
 
 	/** Delivers an NMI between instructions, blocks further ones until IRET and ends HLT; false after shutdown. */

@@ -488,6 +488,7 @@ test("IA32_APIC_BASE, x2APIC registers, TSC deadline and CR8 go to the local API
 	);
 	const written: [number, bigint][] = [];
 	bare.processor.connectLocalApic({
+		endOfInterrupt: () => {},
 		writeBaseMsr: (value) => (value & 0x400n) === 0n,
 		readX2apic: (register) => (register === 2 ? 7n : undefined),
 		writeX2apic: (register, value) => written.push([register, value]) > 0 && register === 0x0b,

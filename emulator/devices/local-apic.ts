@@ -271,7 +271,7 @@ export class LocalApic implements Device, RegisterBlock, ApicTarget {
 				state.tpr = value & 0xff;
 				break;
 			case EOI:
-				this.endOfInterrupt();
+				this.endInService();
 				break;
 			case LDR:
 				state.ldr = (value & 0xff00_0000) >>> 0;
@@ -312,6 +312,11 @@ export class LocalApic implements Device, RegisterBlock, ApicTarget {
 				else if (register < ISR || register >= ESR) this.raiseError(ESR_ILLEGAL_REGISTER);
 		}
 		this.update();
+	}
+
+	/** A write to EOI. */
+	endOfInterrupt(): void {
+		this.writeRegister(EOI, 0);
 	}
 
 	/** IA32_TSC_DEADLINE (section 11.5.4.1). */
@@ -628,7 +633,7 @@ export class LocalApic implements Device, RegisterBlock, ApicTarget {
 		this.update();
 	}
 
-	private endOfInterrupt(): void {
+	private endInService(): void {
 		const { state } = this;
 		const vector = highestVector(state.isr);
 		if (vector < 0) return;

@@ -31,6 +31,8 @@ export class ExecutionEngine {
 	/** The breakpoint at State.rip is passed over by the next instruction. */
 	private skipBreakpoint = false;
 	private stolenFuel = 0;
+	/** While a fault is delivered: bytes of the instruction that raised it; else 0. */
+	faultingLength = 0;
 	/** Address of a record's handler that stopAfterInstruction() has replaced; 0 = none. */
 	private patched = 0;
 	private patchedHandler = 0;
@@ -262,7 +264,9 @@ export class ExecutionEngine {
 		if (!(fault instanceof Fault)) throw fault;
 		this.physical.i32[State.fuel >> 2]! += this.physical.u8[record + Record.remaining]!;
 		this.currentRecord = 0;
+		this.faultingLength = this.physical.u8[record + Record.length]!;
 		this.deliver(fault);
+		this.faultingLength = 0;
 		return 1;
 	}
 

@@ -97,6 +97,7 @@ export class HostMachine {
 			ports: this.devices.ports,
 			timestamp: () => this.now(),
 			retired: () => this.engine.retired,
+			instructionLength: () => this.engine.faultingLength,
 			ferr: () => this.devices.coprocessorError.assert(),
 			attention: () => this.engine?.stopAfterInstruction(),
 		});
@@ -183,7 +184,12 @@ export class HostMachine {
 					continue;
 				}
 				slice = Math.min(slice, Math.max(1, this.nextAlarm() - this.now()));
-			} else if (processor.halted) return { kind: "halted" };
+			} else {
+				// What belongs to the last instruction does not wait.
+				const exited = processor.vmx?.virtualApic.trapExit();
+				if (exited === false) return { kind: "shutdown" };
+				if (processor.halted) return { kind: "halted" };
+			}
 			this.sliceEnd = this.now() + slice;
 			this.clock.live = this.live;
 			const reason = processor.needsSingleSteps ? this.singleStep() : engine.execute(slice);
@@ -207,12 +213,14 @@ export class HostMachine {
 	private takeEvent(): boolean | undefined {
 		const guest = this.processor.vmx?.active ? this.processor.vmx.events : undefined;
 		return (
+			this.processor.vmx?.virtualApic.trapExit() ??
 			guest?.monitorTrap() ??
 			this.takeDebugTrap() ??
 			guest?.beforeNmi(this.now()) ??
 			this.takeNmi() ??
 			guest?.interruptWindow() ??
-			this.takeExternalInterrupt()
+			this.takeExternalInterrupt() ??
+			this.processor.takeVirtualInterrupt()
 		);
 	}
 

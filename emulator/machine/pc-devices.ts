@@ -246,6 +246,7 @@ export class PcDevices {
 	get localApicPort(): LocalApicPort {
 		const { localApic } = this;
 		return {
+			endOfInterrupt: () => localApic.endOfInterrupt(),
 			writeBaseMsr: (value) => this.writeLocalApicBase(value),
 			readX2apic: (register) => localApic.readX2apic(register),
 			writeX2apic: (register, value) => localApic.writeX2apic(register, value),

@@ -50,6 +50,12 @@ const primary = (bit: number) => (c: EntryContext) => (c.primary & bit) !== 0;
 const secondary = (bit: number) => (c: EntryContext) => (c.secondary & bit) !== 0;
 const onlyWith = (wanted: boolean, needed: boolean): boolean => !wanted || needed;
 
+const APIC_VIRTUALIZATION =
+	Secondary.virtualizeX2apicMode | Secondary.apicRegisterVirtualization | Secondary.virtualInterruptDelivery;
+const comparesThreshold = (c: EntryContext): boolean =>
+	(c.primary & Primary.useTprShadow) !== 0 && (c.secondary & Secondary.virtualInterruptDelivery) === 0;
+const postsInterrupts = (c: EntryContext): boolean => (c.pin & Pin.processPostedInterrupts) !== 0;
+
 const executionControls: readonly EntryRule[] = [
 	word("pinControls", controlWords.pin),
 	word("primaryControls", controlWords.primary),
@@ -59,11 +65,14 @@ const executionControls: readonly EntryRule[] = [
 	address("ioBitmapB", 4096, primary(Primary.useIoBitmaps)),
 	address("msrBitmap", 4096, primary(Primary.useMsrBitmaps)),
 	address("virtualApicAddress", 4096, primary(Primary.useTprShadow)),
-	rule("tprThreshold", "must have bits 31:4 clear under the TPR shadow", (c) =>
-		onlyWith((c.primary & Primary.useTprShadow) !== 0, c.word("tprThreshold") >>> 4 === 0),
+	rule("tprThreshold", "must have bits 31:4 clear under the TPR shadow without virtual-interrupt delivery", (c) =>
+		onlyWith(comparesThreshold(c), c.word("tprThreshold") >>> 4 === 0),
 	),
 	rule("tprThreshold", "must not be above the class of the virtual task priority", (c) =>
-		onlyWith((c.primary & Primary.useTprShadow) !== 0, (c.word("tprThreshold") & 15) <= c.virtualTaskPriority >> 4),
+		onlyWith(
+			comparesThreshold(c) && (c.secondary & Secondary.virtualizeApicAccesses) === 0,
+			(c.word("tprThreshold") & 15) <= c.virtualTaskPriority >> 4,
+		),
 	),
 	rule("pinControls", "must have NMI exiting for virtual NMIs", (c) =>
 		onlyWith((c.pin & Pin.virtualNmis) !== 0, (c.pin & Pin.nmiExiting) !== 0),
@@ -71,15 +80,48 @@ const executionControls: readonly EntryRule[] = [
 	rule("primaryControls", "must have virtual NMIs for NMI-window exiting", (c) =>
 		onlyWith((c.primary & Primary.nmiWindowExiting) !== 0, (c.pin & Pin.virtualNmis) !== 0),
 	),
+	address("apicAccessAddress", 4096, secondary(Secondary.virtualizeApicAccesses)),
+	rule(
+		"secondaryControls",
+		"must not virtualize the x2APIC, APIC registers or interrupts without the TPR shadow",
+		(c) => onlyWith((c.secondary & APIC_VIRTUALIZATION) !== 0, (c.primary & Primary.useTprShadow) !== 0),
+	),
+	rule("secondaryControls", "must not virtualize APIC accesses together with x2APIC mode", (c) =>
+		onlyWith(
+			(c.secondary & Secondary.virtualizeX2apicMode) !== 0,
+			(c.secondary & Secondary.virtualizeApicAccesses) === 0,
+		),
+	),
+	rule("pinControls", "must have external-interrupt exiting for virtual-interrupt delivery", (c) =>
+		onlyWith((c.secondary & Secondary.virtualInterruptDelivery) !== 0, (c.pin & Pin.externalInterruptExiting) !== 0),
+	),
+	rule(
+		"pinControls",
+		"must have virtual-interrupt delivery, and acknowledge interrupts on exit, for posted interrupts",
+		(c) =>
+			onlyWith(
+				postsInterrupts(c),
+				(c.secondary & Secondary.virtualInterruptDelivery) !== 0 &&
+					(c.exit & ExitControl.acknowledgeInterruptOnExit) !== 0,
+			),
+	),
+	rule("postedInterruptVector", "must have bits 15:8 clear", (c) =>
+		onlyWith(postsInterrupts(c), (c.word("postedInterruptVector") & 0xff00) === 0),
+	),
+	address("postedInterruptDescriptor", 64, (c) => postsInterrupts(c)),
 	rule("vpid", "must not be 0000H while VPIDs are enabled", (c) =>
 		onlyWith((c.secondary & Secondary.enableVpid) !== 0, (c.word("vpid") & 0xffff) !== 0),
 	),
 	rule("eptPointer", "must be an EPT pointer: memory type 0 or 6, walk length 4, no reserved bits", (c) =>
 		onlyWith((c.secondary & Secondary.enableEpt) !== 0, isEptPointer(c.wide("eptPointer"), c.addressBits)),
 	),
-	rule("secondaryControls", "must enable EPT for an unrestricted guest", (c) =>
-		onlyWith((c.secondary & Secondary.unrestrictedGuest) !== 0, (c.secondary & Secondary.enableEpt) !== 0),
+	rule("secondaryControls", "must enable EPT for an unrestricted guest, PML and mode-based execute control", (c) =>
+		onlyWith(
+			(c.secondary & (Secondary.unrestrictedGuest | Secondary.enablePml | Secondary.modeBasedExecute)) !== 0,
+			(c.secondary & Secondary.enableEpt) !== 0,
+		),
 	),
+	address("pmlAddress", 4096, secondary(Secondary.enablePml)),
 	rule("vmFunctionControls", "must have only VM functions that exist", (c) =>
 		onlyWith(
 			(c.secondary & Secondary.enableVmFunctions) !== 0,

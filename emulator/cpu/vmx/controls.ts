@@ -7,6 +7,7 @@ export const Pin = {
 	nmiExiting: 1 << 3,
 	virtualNmis: 1 << 5,
 	preemptionTimer: 1 << 6,
+	processPostedInterrupts: 1 << 7,
 } as const;
 
 export const Primary = {
@@ -34,14 +35,20 @@ export const Primary = {
 } as const;
 
 export const Secondary = {
+	virtualizeApicAccesses: 1 << 0,
 	enableEpt: 1 << 1,
 	descriptorTableExiting: 1 << 2,
 	enableRdtscp: 1 << 3,
+	virtualizeX2apicMode: 1 << 4,
 	enableVpid: 1 << 5,
 	wbinvdExiting: 1 << 6,
 	unrestrictedGuest: 1 << 7,
+	apicRegisterVirtualization: 1 << 8,
+	virtualInterruptDelivery: 1 << 9,
 	enableVmFunctions: 1 << 13,
 	vmcsShadowing: 1 << 14,
+	enablePml: 1 << 17,
+	modeBasedExecute: 1 << 22,
 } as const;
 
 export const ExitControl = {

@@ -5,10 +5,10 @@ import { DebugException, isFault, PageFault } from "../exceptions.ts";
 import type { EventSource } from "../interrupt-delivery.ts";
 import { Activity, Internal } from "../processor-state.ts";
 import { Eflags } from "../register-bits.ts";
-import { ExitControl, Pin, Primary } from "./controls.ts";
-import { VIRTUAL_TPR } from "./entry-rule.ts";
+import { ExitControl, Pin, Primary, Secondary } from "./controls.ts";
 import { ExitReasonNumber } from "./exit-reasons.ts";
 import { ERROR_CODE_VALID, interruptionInformation, NMI_UNBLOCKING } from "./interruption-information.ts";
+import { ApicAccessType } from "./virtual-apic.ts";
 import { VmExit } from "./vm-exit.ts";
 import { MonitorTrap, VmxWord } from "./vmx-state.ts";
 import type { DeliveredEvent, VmxUnit } from "./vmx-unit.ts";
@@ -16,8 +16,20 @@ import type { DeliveredEvent, VmxUnit } from "./vmx-unit.ts";
 /** DR6 bits of an exit qualification (Table 28-1): B0 to B3, BD, BS. */
 const DEBUG_QUALIFICATION = 0xf | (1 << 13) | (1 << 14);
 
+/** Reasons of exits that accesses to memory cause. */
+const MEMORY_REASONS: readonly number[] = [
+	ExitReasonNumber.apicAccess,
+	ExitReasonNumber.eptViolation,
+	ExitReasonNumber.eptMisconfiguration,
+	ExitReasonNumber.pageModificationLogFull,
+];
+
 export class EventExits {
-	constructor(private readonly unit: VmxUnit) {}
+	constructor(
+		private readonly unit: VmxUnit,
+		/** Writes EOI to the local APIC. */
+		private readonly endOfInterrupt: () => void,
+	) {}
 
 	/**
 	 * Called before an event is delivered to the guest.
@@ -31,7 +43,7 @@ export class EventExits {
 		instructionLength: number,
 	): boolean | undefined {
 		const { unit } = this;
-		if (fault instanceof VmExit) return unit.exit(this.withUnblocking(fault), delivering);
+		if (fault instanceof VmExit) return unit.exit(this.complete(fault, delivering), delivering);
 		const { controls } = unit;
 		if (!controls || source === "external" || source === "nmi" || source === "software") return undefined;
 		const { vector, errorCode } = fault;
@@ -62,10 +74,22 @@ export class EventExits {
 		return this.unit.exit(new VmExit(ExitReasonNumber.tripleFault), undefined);
 	}
 
-	/** EPT violations tell of an IRET that has ended blocking by NMI (Table 28-7, bit 12). */
-	private withUnblocking(exit: VmExit): VmExit {
-		if (!this.takeUnblocking() || exit.reason !== ExitReasonNumber.eptViolation) return exit;
-		return new VmExit(exit.reason, exit.qualification | BigInt(NMI_UNBLOCKING), exit.information);
+	/**
+	 * What those that throw an exit of a memory access do not know: an IRET that has ended blocking by NMI (Table 28-7, bit 12), that an
+	 * event is being delivered, the length of the instruction.
+	 */
+	private complete(exit: VmExit, delivering: DeliveredEvent | undefined): VmExit {
+		const unblocked = this.takeUnblocking();
+		if (!MEMORY_REASONS.includes(exit.reason)) return exit;
+		let { qualification } = exit;
+		if (exit.reason === ExitReasonNumber.apicAccess) {
+			const type = Number(qualification) & ApicAccessType.physical;
+			if (delivering && type !== ApicAccessType.physical)
+				qualification = (qualification & 0xfffn) | BigInt(ApicAccessType.eventDelivery);
+		} else if (unblocked && exit.reason !== ExitReasonNumber.eptMisconfiguration)
+			qualification |= BigInt(NMI_UNBLOCKING);
+		const length = delivering ? {} : { instructionLength: this.core.instructionLength() };
+		return new VmExit(exit.reason, qualification, { ...length, ...exit.information });
 	}
 
 	private takeUnblocking(): boolean {
@@ -107,7 +131,13 @@ export class EventExits {
 		if (!controls || !(controls.pin & Pin.externalInterruptExiting)) return undefined;
 		if (!(controls.exit & ExitControl.acknowledgeInterruptOnExit))
 			return this.unit.exit(new VmExit(ExitReasonNumber.externalInterrupt), undefined);
-		const information = interruptionInformation(acknowledge(), "external", false);
+		const vector = acknowledge();
+		if (vector === controls.postedVector) {
+			this.endOfInterrupt();
+			this.unit.virtualApic.processPosted();
+			return true;
+		}
+		const information = interruptionInformation(vector, "external", false);
 		const interruption = { information, errorCode: 0 };
 		return this.unit.exit(new VmExit(ExitReasonNumber.externalInterrupt, 0n, { interruption }), undefined);
 	}
@@ -135,7 +165,7 @@ export class EventExits {
 	beforeNmi(now: number): boolean | undefined {
 		const { controls } = this;
 		if (!controls) return undefined;
-		if (this.isBelowThreshold()) return this.leave(ExitReasonNumber.tprBelowThreshold);
+		if (this.isBelowThresholdAtEntry) return this.leave(ExitReasonNumber.tprBelowThreshold);
 		if (now >= this.deadline) return this.leave(ExitReasonNumber.preemptionTimer);
 		if (!(controls.primary & Primary.nmiWindowExiting) || this.core.state.i32[VmxWord.waitForSipi >> 2])
 			return undefined;
@@ -193,11 +223,11 @@ export class EventExits {
 		if (this.isTrapArmed) this.core.state.i32[VmxWord.monitorTrap >> 2] = MonitorTrap.pending;
 	}
 
-	/** §27.7.7, §30.1.2 */
-	private isBelowThreshold(): boolean {
-		const { controls, core } = this;
-		if (!controls || !(controls.primary & Primary.useTprShadow)) return false;
-		const priority = core.state.physical.read(controls.virtualApicPage + VIRTUAL_TPR, 1) >> 4;
-		return priority < controls.tprThreshold;
+	/** §27.7.7: only where entry does not check it. What instructions write leaves a trap-like exit. */
+	private get isBelowThresholdAtEntry(): boolean {
+		const { primary, secondary } = this.controls!;
+		const { virtualApic } = this.unit;
+		if (!(primary & Primary.useTprShadow) || !(secondary & Secondary.virtualizeApicAccesses)) return false;
+		return !(secondary & Secondary.virtualInterruptDelivery) && virtualApic.isBelowThreshold;
 	}
 }

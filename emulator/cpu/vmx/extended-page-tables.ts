@@ -8,6 +8,7 @@ const READ = 1 << 0;
 const WRITE = 1 << 1;
 const EXECUTE = 1 << 2;
 const RIGHTS = READ | WRITE | EXECUTE;
+const USER_EXECUTE = 1 << 10;
 const PAGE_SIZE = 1 << 7;
 const ACCESSED = 1 << 8;
 const DIRTY = 1 << 9;
@@ -19,6 +20,9 @@ const MEMORY_TYPES = [0, 1, 4, 5, 6];
 /** EPT pointer: accessed and dirty flags are enabled. */
 const POINTER_ACCESSED_DIRTY = 1 << 6;
 
+/** Access type of an APIC-access exit: guest-physical, while no instruction's data is accessed (Table 28-6). */
+const GUEST_PHYSICAL_ACCESS = 15n << 12n;
+
 /** Bits of the exit qualification (Table 28-7). */
 export const EptQualification = {
 	read: 1 << 0,
@@ -27,6 +31,8 @@ export const EptQualification = {
 	readable: 1 << 3,
 	writable: 1 << 4,
 	executable: 1 << 5,
+	/** With mode-based execute control; bit 5 is about supervisor-mode pages then. */
+	userExecutable: 1 << 6,
 	linearValid: 1 << 7,
 	finalTranslation: 1 << 8,
 	nmiUnblocking: 1 << 12,
@@ -53,9 +59,23 @@ export interface EptResult {
 	readonly pageSize: number;
 }
 
+/** What the controls add to the walk. */
+export interface EptOptions {
+	/** Fetches from user-mode pages need bit 10 of the entries, others bit 2. */
+	readonly modeBasedExecute?: boolean;
+	/** Called with the guest-physical frame before a dirty flag is set. @throws {VmExit} */
+	readonly log?: (frame: number) => void;
+	/** Frame of the APIC-access page; paging structures in it cause an exit. */
+	readonly apicAccessFrame?: number;
+}
+
 export class ExtendedPageTables {
 	private readonly root: number;
 	private readonly marks: boolean;
+	/** Bits of an entry that are access rights. */
+	private readonly rightBits: number;
+	private readonly log: ((frame: number) => void) | undefined;
+	private readonly apicAccessFrame: number;
 	private linearLow = 0;
 	private linearHigh = 0;
 	private linearValid = false;
@@ -65,7 +85,11 @@ export class ExtendedPageTables {
 	constructor(
 		private readonly physical: PhysicalMemory,
 		readonly pointer: bigint,
+		options: EptOptions = {},
 	) {
+		this.rightBits = options.modeBasedExecute ? RIGHTS | USER_EXECUTE : RIGHTS;
+		this.log = options.log;
+		this.apicAccessFrame = options.apicAccessFrame ?? -1;
 		this.root = Number((pointer >> 12n) & 0xfffffffn);
 		this.marks = (pointer & BigInt(POINTER_ACCESSED_DIRTY)) !== 0n;
 	}
@@ -89,28 +113,31 @@ export class ExtendedPageTables {
 	 */
 	tableFrame(frame: number, offset: number, write: boolean): number {
 		const rights = this.marks || write ? READ | WRITE : READ;
-		return this.translate(frame, offset, rights, false);
+		const found = this.translate(frame, offset, rights, false);
+		if (found === this.apicAccessFrame) throw new VmExit(ExitReasonNumber.apicAccess, GUEST_PHYSICAL_ACCESS);
+		return found;
 	}
 
-	/** The host frame of the page that a linear address is mapped to. @param rights of the access: READ, WRITE or EXECUTE. @throws {VmExit} */
-	finalFrame(frame: number, offset: number, write: boolean, fetch: boolean): number {
-		return this.translate(frame, offset, fetch ? EXECUTE : write ? WRITE : READ, true);
+	/** The host frame of the page that a linear address is mapped to. @param user the page is a user-mode page. @throws {VmExit} */
+	finalFrame(frame: number, offset: number, write: boolean, fetch: boolean, user: boolean): number {
+		const execute = user && this.rightBits !== RIGHTS ? USER_EXECUTE : EXECUTE;
+		return this.translate(frame, offset, fetch ? execute : write ? WRITE : READ, true);
 	}
 
 	private translate(frame: number, offset: number, wanted: number, final: boolean): number {
-		const { physical } = this;
+		const { physical, rightBits } = this;
 		let table = this.root;
-		let rights = RIGHTS;
+		let rights = rightBits;
 		for (let level = 4; ; level--) {
 			const at = table * 4096 + this.index(frame, level) * 8;
 			const low = physical.read(at, 4) | 0;
 			const high = physical.read(at + 4, 4) | 0;
-			if ((low & RIGHTS) === 0) this.violation(frame, offset, wanted, 0, final);
+			if ((low & rightBits) === 0) this.violation(frame, offset, wanted, 0, final);
 			const leaf = level === 1 || (low & PAGE_SIZE) !== 0;
 			if (misconfiguration(level, low, high) !== undefined) this.misconfiguration(frame, offset);
 			rights &= low;
 			if (leaf && (wanted & ~rights) !== 0) this.violation(frame, offset, wanted, rights, final);
-			if (this.marks) this.mark(at, low, leaf && (wanted & WRITE) !== 0);
+			if (this.marks) this.mark(at, low, leaf && (wanted & WRITE) !== 0, frame);
 			if (leaf) {
 				const dirty = !this.marks || (wanted & WRITE) !== 0 || (low & DIRTY) !== 0;
 				this.writable = (rights & WRITE) !== 0 && dirty;
@@ -131,7 +158,8 @@ export class ExtendedPageTables {
 					: (frame >>> 27) & 0x1ff;
 	}
 
-	private mark(at: number, low: number, dirty: boolean): void {
+	private mark(at: number, low: number, dirty: boolean, frame: number): void {
+		if (dirty && (low & DIRTY) === 0) this.log?.(frame);
 		const marked = low | ACCESSED | (dirty ? DIRTY : 0);
 		if (marked !== low) this.physical.write(at, 4, marked >>> 0);
 	}
@@ -144,8 +172,10 @@ export class ExtendedPageTables {
 	/** §29.3.3.2 */
 	private violation(frame: number, offset: number, wanted: number, rights: number, final: boolean): never {
 		const qualification =
-			wanted |
-			(rights << 3) |
+			(wanted & RIGHTS) |
+			(wanted & USER_EXECUTE ? EptQualification.fetch : 0) |
+			((rights & RIGHTS) << 3) |
+			(rights & USER_EXECUTE ? EptQualification.userExecutable : 0) |
 			(this.linearValid ? EptQualification.linearValid | (final ? EptQualification.finalTranslation : 0) : 0);
 		throw new VmExit(ExitReasonNumber.eptViolation, BigInt(qualification), {
 			...this.resumeInformation,
@@ -164,8 +194,9 @@ export class ExtendedPageTables {
 	/** The walk of a guest-physical frame without side effects, for views and a debugger's reads. */
 	inspect(frame: number): EptResult {
 		const steps: EptStep[] = [];
+		const { rightBits } = this;
 		let table = this.root;
-		let rights = RIGHTS;
+		let rights = rightBits;
 		for (let level = 4; ; level--) {
 			const index = this.index(frame, level);
 			const address = table * 4096 + index * 8;
@@ -175,8 +206,9 @@ export class ExtendedPageTables {
 			const high = view ? view.getInt32(4, true) : 0;
 			steps.push({ level: level as 4 | 3 | 2 | 1, index, address, low, high });
 			rights &= low;
-			const misconfigured = (low & RIGHTS) !== 0 && misconfiguration(level, low, high) !== undefined;
-			if ((low & RIGHTS) === 0 || misconfigured) return { steps, frame: undefined, rights, misconfigured, pageSize: 0 };
+			const present = (low & rightBits) !== 0;
+			const misconfigured = present && misconfiguration(level, low, high) !== undefined;
+			if (!present || misconfigured) return { steps, frame: undefined, rights, misconfigured, pageSize: 0 };
 			const inside = level === 1 ? 0 : level === 2 ? 0x1ff : 0x3ffff;
 			if (level === 1 || low & PAGE_SIZE) {
 				const found = (frameOf(low, high) & ~inside) | (frame & inside);

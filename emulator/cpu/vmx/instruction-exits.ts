@@ -12,7 +12,6 @@ import type { PortIo } from "../port-io.ts";
 import { Internal } from "../processor-state.ts";
 import { Cr0, Cr4 } from "../register-bits.ts";
 import { Pin, Primary, Secondary } from "./controls.ts";
-import { VIRTUAL_TPR } from "./entry-rule.ts";
 import { ExitReasonNumber } from "./exit-reasons.ts";
 import {
 	addressSizeBits,
@@ -33,6 +32,7 @@ export type Intercept = (record: number, parameter: number, next: Helper) => Out
 
 /** Access types of control-register exits (Table 28-3). */
 const CrAccess = { moveTo: 0, moveFrom: 1 << 4, clts: 2 << 4, lmsw: 3 << 4 } as const;
+const RAX = 0;
 const RCX = 1;
 const RDX = 2;
 const RSI = 6;
@@ -236,8 +236,7 @@ export class InstructionExits {
 					if (controls.primary & Primary.cr8LoadExiting) leave(record, 8, CrAccess.moveTo, general);
 					if (controls.primary & Primary.useTprShadow) {
 						if (value > 15n) throw new Fault(Vector.generalProtection, 0);
-						state.physical.write(controls.virtualApicPage + VIRTUAL_TPR, 4, low << 4);
-						// The run loop compares with the threshold.
+						this.unit.virtualApic.writeTaskPriority(low << 4);
 						return operands.advance(record, Outcome.exit);
 					}
 				}
@@ -259,7 +258,7 @@ export class InstructionExits {
 					if (register === 8 && controls.primary & Primary.cr8StoreExiting)
 						leave(record, 8, CrAccess.moveFrom, general);
 					if (register !== 8 || !(controls.primary & Primary.useTprShadow)) return next(record, parameter);
-					operands.writeRegister(at, size, state.physical.read(controls.virtualApicPage + VIRTUAL_TPR, 1) >> 4);
+					operands.writeRegister(at, size, this.unit.virtualApic.readTaskPriority() >> 4);
 				}
 				return Outcome.next;
 			},
@@ -313,14 +312,25 @@ export class InstructionExits {
 			const at = controls.msrBitmap + (write ? 0x800 : 0) + half + (index >> 3);
 			return (state.physical.read(at, 1) & (1 << (index & 7))) !== 0;
 		};
+		const virtualX2apic = (): boolean =>
+			(this.controls.secondary & Secondary.virtualizeX2apicMode) !== 0 && state.gpr32(RCX) >>> 8 === 8;
 		return {
 			rdmsr: (record, parameter, next) => {
 				this.requireCpl0();
-				return exits(false) ? this.exit(record, ExitReasonNumber.rdmsr) : next(record, parameter);
+				if (exits(false)) this.exit(record, ExitReasonNumber.rdmsr);
+				const value = virtualX2apic() ? this.unit.virtualApic.readMsr(state.gpr32(RCX)) : undefined;
+				if (value === undefined) return next(record, parameter);
+				state.setGpr64(RAX, value & 0xffffffffn);
+				state.setGpr64(RDX, value >> 32n);
+				return Outcome.next;
 			},
 			wrmsr: (record, parameter, next) => {
 				this.requireCpl0();
-				return exits(true) ? this.exit(record, ExitReasonNumber.wrmsr) : next(record, parameter);
+				if (exits(true)) this.exit(record, ExitReasonNumber.wrmsr);
+				const value = (BigInt(state.gpr32(RDX) >>> 0) << 32n) | BigInt(state.gpr32(RAX) >>> 0);
+				if (!virtualX2apic() || !this.unit.virtualApic.writeMsr(state.gpr32(RCX), value))
+					return next(record, parameter);
+				return this.core.operands.advance(record, Outcome.exit);
 			},
 		};
 	}

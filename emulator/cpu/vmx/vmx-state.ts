@@ -1,7 +1,7 @@
 // What VMX adds to the processor's saved state, and the controls of the current VMCS as the processor keeps them while the guest runs.
 
 import type { ProcessorState } from "../processor-state.ts";
-import { Primary } from "./controls.ts";
+import { Pin, Primary, Secondary } from "./controls.ts";
 import type { VmcsMemory } from "./vmcs.ts";
 import { Vmcs } from "./vmcs-fields.ts";
 
@@ -25,6 +25,10 @@ export const VmxWord = {
 	unblockedByIret: 0x770,
 	/** i32: activity state wait-for-SIPI. */
 	waitForSipi: 0x774,
+	/** i32: a VM exit that comes as soon as the current instruction has completed: reason << 16, qualification; 0 = none. */
+	trapExit: 0x778,
+	/** i32: nonzero while a virtual interrupt is pending. */
+	virtualInterrupt: 0x77c,
 } as const;
 
 export const VmxMode = { off: 0, root: 1, nonRoot: 2 } as const;
@@ -52,6 +56,11 @@ export class GuestControls {
 	readonly msrBitmap: number;
 	readonly virtualApicPage: number;
 	readonly tprThreshold: number;
+	/** Number of the host-physical frame; -1 without "virtualize APIC accesses". */
+	readonly apicAccessFrame: number;
+	/** Host-physical address and vector; vector -1 without "process posted interrupts". */
+	readonly postedDescriptor: number;
+	readonly postedVector: number;
 
 	constructor(vmcs: VmcsMemory) {
 		this.pin = vmcs.read32(Vmcs.pinControls);
@@ -71,6 +80,10 @@ export class GuestControls {
 		this.msrBitmap = Number(vmcs.read(Vmcs.msrBitmap));
 		this.virtualApicPage = Number(vmcs.read(Vmcs.virtualApicAddress));
 		this.tprThreshold = vmcs.read32(Vmcs.tprThreshold) & 15;
+		this.apicAccessFrame =
+			this.secondary & Secondary.virtualizeApicAccesses ? Number(vmcs.read(Vmcs.apicAccessAddress) >> 12n) : -1;
+		this.postedDescriptor = Number(vmcs.read(Vmcs.postedInterruptDescriptor));
+		this.postedVector = this.pin & Pin.processPostedInterrupts ? vmcs.read32(Vmcs.postedInterruptVector) & 0xff : -1;
 	}
 }
 

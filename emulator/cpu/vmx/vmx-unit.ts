@@ -11,7 +11,7 @@ import { controlRules } from "./control-checks.ts";
 import { EntryControl, ExitControl, Pin, PREEMPTION_TIMER_SHIFT, Primary, Secondary } from "./controls.ts";
 import { EntryContext, firstBroken } from "./entry-rule.ts";
 import { ENTRY_FAILURE, ExitReasonNumber } from "./exit-reasons.ts";
-import { ExtendedPageTables } from "./extended-page-tables.ts";
+import { type EptOptions, ExtendedPageTables } from "./extended-page-tables.ts";
 import { EntryFailure, guestRules } from "./guest-checks.ts";
 import { guestSegmentRules } from "./guest-segment-checks.ts";
 import { loadGuestState, saveGuestState, usesPdptes } from "./guest-state.ts";
@@ -25,7 +25,8 @@ import {
 	VALID,
 } from "./interruption-information.ts";
 import { loadMsrs, storeMsrs } from "./msr-lists.ts";
-import type { VmExit } from "./vm-exit.ts";
+import { VirtualApic } from "./virtual-apic.ts";
+import { VmExit } from "./vm-exit.ts";
 import { LaunchState, VmcsMemory } from "./vmcs.ts";
 import { Vmcs, VmcsRegion } from "./vmcs-fields.ts";
 import type { EntryFailureReport, VmxObserver } from "./vmx-observer.ts";
@@ -72,6 +73,8 @@ export class VmxUnit {
 	/** An entry or exit has loaded registers from the VMCS: the run loop has to look at what is due, and at the debug registers. */
 	onModeSwitch: () => void = () => {};
 
+	readonly virtualApic = new VirtualApic(this);
+
 	constructor(
 		readonly core: ProcessorCore,
 		private readonly msrs: ModelSpecificRegisters,
@@ -80,7 +83,9 @@ export class VmxUnit {
 		private readonly now: () => number,
 		/** Bits that CR4 may have. */
 		readonly cr4Allowed: number,
-	) {}
+	) {
+		core.memory.apicAccess = this.virtualApic;
+	}
 
 	get mode(): number {
 		return this.core.state.i32[VmxWord.mode >> 2]!;
@@ -125,12 +130,14 @@ export class VmxUnit {
 		this.leaveOperation();
 		this.controls = undefined;
 		this.core.paging.ept = undefined;
+		this.core.memory.apicAccessFrame = -1;
 	}
 
 	/** To be called after the state bytes were replaced as a whole. */
 	restored(): void {
 		const vmcs = this.mode === VmxMode.nonRoot ? this.vmcs : undefined;
 		this.controls = vmcs && new GuestControls(vmcs);
+		this.core.memory.apicAccessFrame = this.controls?.apicAccessFrame ?? -1;
 		this.selectEpt(vmcs);
 	}
 
@@ -138,8 +145,27 @@ export class VmxUnit {
 		const { paging, state } = this.core;
 		paging.ept =
 			vmcs && this.controls && this.controls.secondary & Secondary.enableEpt
-				? new ExtendedPageTables(state.physical, vmcs.read(Vmcs.eptPointer))
+				? new ExtendedPageTables(state.physical, vmcs.read(Vmcs.eptPointer), this.eptOptions(vmcs, this.controls))
 				: undefined;
+	}
+
+	private eptOptions(vmcs: VmcsMemory, controls: GuestControls): EptOptions {
+		return {
+			modeBasedExecute: (controls.secondary & Secondary.modeBasedExecute) !== 0,
+			...(controls.secondary & Secondary.enablePml ? { log: (frame: number) => this.logPage(vmcs, frame) } : {}),
+			apicAccessFrame: controls.apicAccessFrame,
+		};
+	}
+
+	/** Page-modification logging (§29.3.6): before a dirty flag is set. @throws {VmExit} when the log is full. */
+	private logPage(vmcs: VmcsMemory, frame: number): void {
+		const index = vmcs.read32(Vmcs.pmlIndex) & 0xffff;
+		if (index > 511) throw new VmExit(ExitReasonNumber.pageModificationLogFull);
+		const { physical } = this.core.state;
+		const at = Number(vmcs.read(Vmcs.pmlAddress)) + index * 8;
+		physical.write(at, 4, (frame << 12) >>> 0);
+		physical.write(at + 4, 4, frame >>> 20);
+		vmcs.write32(Vmcs.pmlIndex, (index - 1) & 0xffff);
 	}
 
 	/** EPTP switching by VMFUNC: the pointer has been checked. */
@@ -246,12 +272,21 @@ export class VmxUnit {
 			state.i64[VmxWord.preemptionDeadline >> 3] = BigInt(ticks === 0 ? Math.floor(this.now()) : deadline);
 		}
 		this.maskInterrupts();
-		const windows = Primary.interruptWindowExiting | Primary.nmiWindowExiting;
-		state.i32[VmxWord.windows >> 2] = controls.primary & windows ? 1 : 0;
+		this.core.memory.apicAccessFrame = controls.apicAccessFrame;
+		this.virtualApic.begin();
+		this.updateWindows();
 		state.i32[VmxWord.monitorTrap >> 2] =
 			controls.primary & Primary.monitorTrapFlag ? MonitorTrap.armed : MonitorTrap.off;
 		paging.flush();
 		this.onModeSwitch();
+	}
+
+	/** The run loop looks on whenever EFLAGS.IF or blocking by NMI changes. */
+	updateWindows(): void {
+		const { i32 } = this.core.state;
+		const windows = Primary.interruptWindowExiting | Primary.nmiWindowExiting;
+		const asked = this.controls !== undefined && (this.controls.primary & windows) !== 0;
+		i32[VmxWord.windows >> 2] = asked || i32[VmxWord.virtualInterrupt >> 2] !== 0 ? 1 : 0;
 	}
 
 	/** External-interrupt exiting takes the say from EFLAGS.IF. */
@@ -360,7 +395,10 @@ export class VmxUnit {
 		core.paging.ept = undefined;
 		state.i32[VmxWord.mode >> 2] = VmxMode.root;
 		state.i64[VmxWord.preemptionDeadline >> 3] = NO_POINTER;
+		state.i32[VmxWord.trapExit >> 2] = 0;
+		state.i32[VmxWord.virtualInterrupt >> 2] = 0;
 		state.i32[VmxWord.windows >> 2] = 0;
+		core.memory.apicAccessFrame = -1;
 		state.i32[VmxWord.monitorTrap >> 2] = MonitorTrap.off;
 		state.i32[VmxWord.interruptsUnmasked >> 2] = 0;
 		if (!loadHostState(core, vmcs)) return this.abort(vmcs, VmxAbort.hostPdptes);

@@ -13,6 +13,7 @@ import { CR0_FIXED0, CR4_FIXED0, capabilityMsrs, Secondary } from "./controls.ts
 import { EventExits } from "./event-exits.ts";
 import { ExitReasonNumber } from "./exit-reasons.ts";
 import { InstructionExits } from "./instruction-exits.ts";
+import type { VirtualApic } from "./virtual-apic.ts";
 import { VmExit } from "./vm-exit.ts";
 import { VmxInstructions } from "./vmx-instructions.ts";
 import { VmxMode, VmxWord } from "./vmx-state.ts";
@@ -64,7 +65,7 @@ export class Vmx {
 		modelSpecific.addConstants(capabilityMsrs(cr4));
 		this.unit = new VmxUnit(core, modelSpecific, delivery, now, cr4);
 		this.unit.onModeSwitch = surroundings.onModeSwitch;
-		this.events = new EventExits(this.unit);
+		this.events = new EventExits(this.unit, () => modelSpecific.localApic?.endOfInterrupt());
 		this.instructions = new VmxInstructions(core, this.unit, (address) => modelSpecific.read(address));
 		this.exits = new InstructionExits(core, this.unit, this.instructions, control, ports);
 		control.fixedByVmx = () => this.fixedBits();
@@ -83,6 +84,10 @@ export class Vmx {
 			delivered: () => events.delivered(),
 			tripleFault: () => events.tripleFault(),
 		};
+	}
+
+	get virtualApic(): VirtualApic {
+		return this.unit.virtualApic;
 	}
 
 	/** In VMX non-root operation: a guest runs. */

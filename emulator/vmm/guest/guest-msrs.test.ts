@@ -8,6 +8,7 @@ function port(): LocalApicPort & { readonly written: bigint[] } {
 	const written: bigint[] = [];
 	return {
 		written,
+		endOfInterrupt: () => {},
 		writeBaseMsr: (value) => {
 			written.push(value);
 			return (value & 0x400n) === 0n;
