@@ -48,7 +48,7 @@ export interface SecondTranslation {
 	/** The accesses that follow serve no translation: a load of the PDPTEs. */
 	beginWithoutLinear(): void;
 	tableFrame(frame: number, offset: number, write: boolean): number;
-	finalFrame(frame: number, offset: number, write: boolean, fetch: boolean): number;
+	finalFrame(frame: number, offset: number, write: boolean, fetch: boolean, user: boolean): number;
 	/** After finalFrame(): the page may be written through the TLB. */
 	readonly writable: boolean;
 	/** Where a frame leads, without side effects. */
