@@ -28,6 +28,18 @@ for (const name of ["hello", "isprime", "kernel32", "nanobench"]) {
 	});
 }
 
+for (const name of ["xen32", "xen64"]) {
+	test(`${name} under pv prints what is expected and powers off`, async () => {
+		const result = await hyperscopeRun([join(samples, name, `${name}.elf`), "--vmm", "pv", "--memory", "32M"], 300);
+		assert.equal(result.status, 0, result.errors);
+		assert.equal(result.output, readFileSync(join(samples, name, "expected.txt"), "latin1"));
+		assert.equal(result.statistics.stop, "poweroff");
+		const { hypercalls } = result.statistics;
+		for (const hypercall of ["mmu_update", "multicall", "grant_table_op", "event_channel_op", "memory_op", "iret"])
+			assert.ok(hypercalls[hypercall] > 0, hypercall);
+	});
+}
+
 for (const name of ["hello", "isprime", "kernel32", "kernel64", "nanobench"]) {
 	test(`${name} under hvm with extended page tables prints the same`, async () => {
 		const result = await hyperscopeRun([join(samples, name, `${name}.elf`), "--vmm", "hvm", "--mmu", "ept"], 300);

@@ -2,6 +2,7 @@
 // port that people see. Reference: Xen public header io/console.h, struct xencons_interface.
 
 import type { PhysicalMemory } from "../../engine/physical-memory.ts";
+import type { VmEventField } from "../../machine/vm-events.ts";
 
 const INPUT = 0;
 const INPUT_BYTES = 1024;
@@ -30,6 +31,14 @@ export class ConsoleRing {
 
 	private index(offset: number): number {
 		return this.physical.read(this.page + offset, 4);
+	}
+
+	/** For views: what is in the rings. */
+	detail(): VmEventField[] {
+		return [
+			{ name: "output bytes", value: (this.index(OUTPUT_PRODUCER) - this.index(OUTPUT_CONSUMER)) >>> 0 },
+			{ name: "input bytes", value: (this.index(INPUT_PRODUCER) - this.index(INPUT_CONSUMER)) >>> 0 },
+		];
 	}
 
 	/** The guest signalled: it wrote output, or made room for input. */

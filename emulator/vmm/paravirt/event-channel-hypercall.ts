@@ -4,7 +4,7 @@
 import type { VmEventField } from "../../machine/vm-events.ts";
 import type { EventChannels } from "./event-channels.ts";
 import { GuestStructure, type HypercallMemory } from "./hypercall-memory.ts";
-import { Errno } from "./xen-errno.ts";
+import { Errno } from "./xen-abi.ts";
 
 const DOMID_SELF = 0x7ff0;
 

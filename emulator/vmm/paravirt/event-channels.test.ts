@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { PhysicalMemory } from "../../engine/physical-memory.ts";
 import { eventChannelOperation } from "./event-channel-hypercall.ts";
 import { EventChannels, Virq } from "./event-channels.ts";
-import { Errno } from "./xen-errno.ts";
+import { Errno } from "./xen-abi.ts";
 
 const SELF = 0x7ff0;
 const SHARED = [0x4000, 0x5000, 0x6000];

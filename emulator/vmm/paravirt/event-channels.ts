@@ -3,7 +3,7 @@
 
 import type { PhysicalMemory } from "../../engine/physical-memory.ts";
 import type { DomainView } from "../../machine/hypervisor-views.ts";
-import { Errno } from "./xen-errno.ts";
+import { Errno } from "./xen-abi.ts";
 
 /** What an event channel needs of a domain. */
 export interface EventDomain {

@@ -5,7 +5,7 @@
 import type { VmEventField } from "../../machine/vm-events.ts";
 import { type CopySide, GrantStatus, type GrantTables, MOST_GRANT_FRAMES } from "./grant-tables.ts";
 import { GuestStructure, type HypercallMemory } from "./hypercall-memory.ts";
-import { Errno } from "./xen-errno.ts";
+import { Errno } from "./xen-abi.ts";
 
 const operationNames = [
 	"map_grant_ref",

@@ -5,7 +5,7 @@ import { PhysicalMemory } from "../../engine/physical-memory.ts";
 import { grantTableOperation } from "./grant-table-hypercall.ts";
 import { GrantFlag, GrantStatus, GrantTables, MapFlag } from "./grant-tables.ts";
 import type { HypercallMemory } from "./hypercall-memory.ts";
-import { Errno } from "./xen-errno.ts";
+import { Errno } from "./xen-abi.ts";
 
 const SELF = 0x7ff0;
 const FRAMES = 64;

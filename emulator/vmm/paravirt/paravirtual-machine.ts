@@ -18,9 +18,10 @@ import {
 } from "../../machine/virtual-machine.ts";
 import { WatchpointSet } from "../../machine/watchpoint-set.ts";
 import { HostedMachine, PCPU, VCPU } from "../hosted-machine.ts";
-import type { Domain } from "./domain.ts";
+import { type Domain, failure } from "./domain.ts";
 import { DomainBuilder } from "./domain-builder.ts";
 import { DomainProcessor } from "./domain-processor.ts";
+import { DomainServices } from "./domain-services.ts";
 import { Domains } from "./domains-view.ts";
 import { HostProcessor } from "./host-processor.ts";
 import { InformationHypercalls } from "./hypercalls/information-hypercalls.ts";
@@ -36,15 +37,18 @@ import { ShutdownReason } from "./xen-abi.ts";
 const OVERHEAD = 8 << 20;
 /** Host instructions and entries of one guest instruction at most. */
 const STEP_LIMIT = 100_000;
+/** The serial port that people see. */
+const COM1 = 0x3f8;
 
 export class ParavirtualMachine extends HostedMachine implements VirtualMachine {
 	readonly technique = "pv";
 	hypervisor!: Hypervisor;
 	information!: InformationHypercalls;
 	scheduling!: SchedulingHypercalls;
+	services!: DomainServices;
 	readonly domains: DomainsView = new Domains(
 		() => this.hypervisor,
-		() => ({ eventChannels: () => [], grants: () => [], detail: () => [] }),
+		() => this.services,
 	);
 	private vcpus: DomainProcessor[] = [];
 	private pcpu!: HostProcessor;
@@ -99,12 +103,14 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 		const { hypervisor } = this;
 		this.information = new InformationHypercalls(hypervisor);
 		this.scheduling = new SchedulingHypercalls(hypervisor);
+		this.startServices();
 		for (const part of [
 			new PageTableHypercalls(hypervisor),
 			new ProcessorHypercalls(hypervisor),
 			new MemoryHypercalls(hypervisor),
 			this.scheduling,
 			this.information,
+			this.services,
 		])
 			hypervisor.hypercalls.registerAll(part.handlers);
 		this.pcpu = new HostProcessor(hypervisor);
@@ -112,6 +118,7 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 		const domain = this.addDomain(1, "domain 1", image.wide, false, memory / 4096);
 		const builder = new DomainBuilder(hypervisor, domain, image);
 		builder.build(configuration);
+		this.services.connect(domain);
 		builder.finish();
 		hypervisor.start();
 		this.setExecutionBreakpoints(this.breakpoints);
@@ -124,7 +131,27 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 		// Number 2 is the physical CPU's.
 		const number = this.vcpus.length === 0 ? VCPU : PCPU + this.vcpus.length;
 		this.vcpus.push(new DomainProcessor(number, this.hypervisor, domain));
+		this.services.addDomain(domain);
 		return domain;
+	}
+
+	/** Event channels, grants, xenstore, consoles and timers, and the places where hypercalls lead to them. */
+	private startServices(): void {
+		const { hypervisor, information, scheduling } = this;
+		const { ports } = this.host.devices;
+		const services = new DomainServices(hypervisor, (byte) => ports.write(COM1, 1, byte));
+		this.services = services;
+		scheduling.timers = (call, command, argument) => services.vcpuTimers(call, command, argument) ?? failure("ENOSYS");
+		scheduling.isPending = (domain, port) => services.channels.isPending(domain.id, port);
+		scheduling.infoMoved = (domain) => services.channels.signalAfterMove(domain.id);
+		information.interrupts = (call, command, argument) => services.interrupts.operation(call, command, argument);
+	}
+
+	/** What is typed goes to the console of the guest. */
+	override serialInput(bytes: Uint8Array): void {
+		const guest = this.vcpus.at(-1)!.domain;
+		this.services.consoleInput(guest, bytes);
+		this.information.input.push(...bytes);
 	}
 
 	/** The vCPU that the host runs, or the first. */

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { VirtualClock } from "../../devices/clock.ts";
 import { VirtualTimers } from "./virtual-timers.ts";
-import { Errno } from "./xen-errno.ts";
+import { Errno } from "./xen-abi.ts";
 
 function make() {
 	const clock = new VirtualClock();

@@ -2,7 +2,7 @@
 // Both raise VIRQ_TIMER. Reference: Xen public headers xen.h, vcpu.h. System time is virtual time since power-on.
 
 import type { Alarm, Clock } from "../../devices/device.ts";
-import { Errno } from "./xen-errno.ts";
+import { Errno } from "./xen-abi.ts";
 
 /** VCPU_SSHOTTMR_future: a time that has passed is an error. */
 const FUTURE = 1;

@@ -2,6 +2,7 @@
 // Reference: Xen public header io/xs_wire.h; docs/misc/xenstore.txt for the payloads.
 
 import type { PhysicalMemory } from "../../../engine/physical-memory.ts";
+import type { VmEventField } from "../../../machine/vm-events.ts";
 import type { Permission } from "./store-tree.ts";
 import { type StoreClient, StoreError, type XenStore } from "./xenstore.ts";
 
@@ -76,6 +77,16 @@ export class StoreRing {
 		this.client = { domain, privileged, onEvent: (path, token) => this.event(path, token) };
 		physical.write(page + SERVER_FEATURES, 4, FEATURE_ERROR);
 		store.connect(this.client);
+	}
+
+	/** For views: what is in the rings, or why the connection ended. */
+	detail(): VmEventField[] {
+		const used = (producer: number, consumer: number) => (this.index(producer) - this.index(consumer)) >>> 0;
+		const fields: VmEventField[] = [
+			{ name: "request bytes", value: used(REQUEST_PRODUCER, REQUEST_CONSUMER) },
+			{ name: "reply bytes", value: used(REPLY_PRODUCER, REPLY_CONSUMER) },
+		];
+		return this.broken ? [...fields, { name: "broken", value: this.broken }] : fields;
 	}
 
 	close(): void {
