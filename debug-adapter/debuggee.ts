@@ -1,3 +1,4 @@
+import { RecordedMachine } from "../emulator/machine/recorded-machine.ts";
 import type { Processor, VirtualMachine } from "../emulator/machine/virtual-machine.ts";
 import type { HostServices } from "./host-services.ts";
 import type { MachineState } from "./protocol.ts";
@@ -7,6 +8,8 @@ import type { Emit } from "./session.ts";
 /** What the concerns of a session share: the machine under the debugger and its state. */
 export class Debuggee {
 	private current: VirtualMachine | undefined;
+	/** The machine as the one whose run is recorded; undefined before a launch succeeded. */
+	private recorded: RecordedMachine | undefined;
 	/** What the session's user sees of the machine. */
 	state: MachineState = "stopped";
 	/** The thread that the person looks at: the one that stopped last, or whose frame was opened last. */
@@ -21,6 +24,14 @@ export class Debuggee {
 
 	set machine(machine: VirtualMachine | undefined) {
 		this.current = machine;
+		this.recorded = machine instanceof RecordedMachine ? machine : undefined;
+	}
+
+	/** The stopped machine, to go back with. @throws {RequestError} when its run is not recorded. */
+	get history(): RecordedMachine {
+		void this.stopped;
+		if (!this.recorded) throw new RequestError("The run of this machine is not recorded: there is no way back.");
+		return this.recorded;
 	}
 
 	/** @throws {RequestError} before a launch succeeded. */

@@ -44,6 +44,17 @@ export class Trigger {
 		this.hits = 0;
 	}
 
+	/** Whether it would stop a machine that runs backwards: log messages do not, and hits are not counted. */
+	matches(scope: TriggerScope): boolean {
+		if (this.logMessage !== undefined && this.logMessage !== "") return false;
+		if (!this.condition?.trim()) return true;
+		try {
+			return scope.number(this.condition) !== 0n;
+		} catch {
+			return true;
+		}
+	}
+
 	/**
 	 * Counts a hit. `stop` says whether the machine stays stopped, `output` what is to be printed. A condition that
 	 * cannot be evaluated stops, and says why: a breakpoint must not be lost silently.

@@ -8,6 +8,8 @@ import type { BreakpointStore } from "../breakpoints/breakpoint-store.ts";
 export interface Motion {
 	/** The processor whose thread is reported when the motion ends by itself. */
 	readonly processor: number;
+	/** The stop that it ends with counts whatever conditions and hit counts say: the motion has asked them already. */
+	readonly isDecided?: boolean;
 	/**
 	 * Moves by about `instructions` at most, less when `isExpired` says so. Returns why the machine stands still, or
 	 * undefined when the motion is to go on. It can be called again after a stop that turned out not to count, such as a

@@ -102,7 +102,7 @@ export class RunControl {
 		this.services.flush();
 		if (!stop && took < SLICE / 2) this.budget = Math.min(LARGEST_BUDGET, this.budget * 2);
 		else if (took > SLICE * 2) this.budget = Math.max(1000, Math.floor(this.budget / 2));
-		if (stop && this.counts(stop)) this.end(stop);
+		if (stop && (motion.isDecided || this.counts(stop))) this.end(stop);
 		else host.defer(() => this.slice(motion));
 	}
 
@@ -125,6 +125,14 @@ export class RunControl {
 			if (stays) counts = true;
 		}
 		return counts;
+	}
+
+	/** Whether a stop is one that a person would see, going backwards. */
+	matches(stop: Stop): boolean {
+		const triggers = this.triggersOf(stop);
+		if (triggers === undefined) return true;
+		const scope = this.services.triggerScope(stop);
+		return triggers.some((trigger) => trigger.matches(scope));
 	}
 
 	/** The triggers that decide about a stop; undefined when it counts in any case. */

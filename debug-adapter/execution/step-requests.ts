@@ -1,4 +1,4 @@
-import type { Processor } from "../../emulator/machine/virtual-machine.ts";
+import type { Processor, Stop } from "../../emulator/machine/virtual-machine.ts";
 import type { BreakpointStore } from "../breakpoints/breakpoint-store.ts";
 import type { Debuggee } from "../debuggee.ts";
 import type { Program } from "../program/program.ts";
@@ -7,8 +7,10 @@ import { RequestError } from "../request-error.ts";
 import type { RequestContext, RequestHandlers } from "../session.ts";
 import type { FrameStore } from "../stack/frame-store.ts";
 import { FreeMotion, type Motion } from "./motion.ts";
+import { ReverseRun } from "./reverse-run.ts";
 import type { RunControl } from "./run-control.ts";
 import { stackIdentity, stackPointerOf } from "./stack-identity.ts";
+import { StepBack } from "./step-back.ts";
 import { StepMotion } from "./step-motion.ts";
 import { StepOutMotion } from "./step-out-motion.ts";
 
@@ -33,6 +35,17 @@ export class StepRequests {
 		// The answer first, then what happens: a client takes an earlier `stopped` for that of the step before.
 		context.afterResponse(() => this.run.start(motion));
 	}
+
+	private startBack(context: RequestContext, make: () => Motion): void {
+		const motion = make();
+		context.afterResponse(() => this.run.start(motion));
+	}
+
+	private readonly sayBeginning = () =>
+		this.debuggee.emit("output", {
+			category: "console",
+			output: "The beginning of the recorded run: nothing was executed before.\n",
+		});
 
 	private step(args: RequestArguments, context: RequestContext, kind: "in" | "over"): void {
 		const threadId = args.integer("threadId");
@@ -94,6 +107,23 @@ export class StepRequests {
 			void this.debuggee.stopped;
 			const processor = this.debuggee.processor(threadId);
 			this.start(context, () => this.stepOut(processor));
+		},
+		stepBack: (args, context) => {
+			const threadId = args.integer("threadId");
+			args.optionalBoolean("singleThread");
+			const granularity = args.optionalWord("granularity", ["statement", "line", "instruction"]) ?? "statement";
+			const { history } = this.debuggee;
+			const processor = this.debuggee.processor(threadId);
+			const unit = granularity === "instruction" ? "instruction" : "line";
+			this.startBack(context, () => new StepBack(history, processor, unit, this.program, this.sayBeginning));
+		},
+		reverseContinue: (args, context) => {
+			const threadId = args.integer("threadId");
+			args.optionalBoolean("singleThread");
+			const { history } = this.debuggee;
+			const processor = this.debuggee.processor(threadId);
+			const counts = (stop: Stop) => this.run.matches(stop);
+			this.startBack(context, () => new ReverseRun(history, processor.id, counts, this.sayBeginning));
 		},
 		pause: (args, context) => {
 			const threadId = args.integer("threadId");

@@ -21,6 +21,7 @@ export function capabilities(technique?: Technique): DebugProtocol.Capabilities 
 		exceptionBreakpointFilters: exceptionBreakpointFilters(technique),
 		supportsExceptionInfoRequest: true,
 		supportsSteppingGranularity: true,
+		supportsStepBack: true,
 		supportsGotoTargetsRequest: true,
 		supportsRestartRequest: true,
 		supportsTerminateRequest: true,

@@ -1,3 +1,4 @@
+import { RecordedMachine } from "../../emulator/machine/recorded-machine.ts";
 import type { MachineConfiguration, NamedFile, VirtualMachine } from "../../emulator/machine/virtual-machine.ts";
 import type { BreakpointRequests } from "../breakpoints/breakpoint-requests.ts";
 import type { BreakpointStore } from "../breakpoints/breakpoint-store.ts";
@@ -63,13 +64,14 @@ export class LaunchRequests {
 		const symbolBytes: NamedFile[] = [];
 		for (const file of configuration.symbolFiles)
 			symbolBytes.push(await readNamedFile("Symbol file", file.path, debuggee.host));
-		const machine = await this.services.createMachine({
+		const bare = await this.services.createMachine({
 			...configuration.machine,
 			...(image ? { image } : {}),
 			...(initrd ? { initrd } : {}),
 			...(firmware ? { firmware } : {}),
 			...(disks.length > 0 ? { disks } : {}),
 		});
+		const machine = new RecordedMachine(bare);
 		const symbols = configuration.symbolFiles.map((file, index) => ({ file, bytes: symbolBytes[index]!.bytes }));
 		this.openSymbols(configuration, image, symbols);
 		program.paths.configure(configuration.program, configuration.sourceMap);

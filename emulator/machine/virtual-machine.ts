@@ -277,6 +277,12 @@ export interface DeviceView {
 	}[];
 }
 
+/** What a machine has kept of a moment; it belongs to the machine that made it. */
+export interface MachineSnapshot {
+	/** Bytes that it takes beyond what it shares. */
+	readonly bytes: number;
+}
+
 export interface VirtualMachine {
 	readonly technique: "none" | "trap" | "bt" | "pv" | "hvm";
 	/** vCPUs first; under a VMM the pCPUs after them. Under "none" the one processor is a vCPU. */
@@ -301,6 +307,10 @@ export interface VirtualMachine {
 	onDebugConsole(listener: (byte: number) => void): void;
 	/** Power cycle: the same image again from the start; breakpoints and filters stay. */
 	reset(): void;
+	/** The whole machine as it stands; bytes that are as in `previous` are shared with it. Absent where only power-on can be gone back to. */
+	takeSnapshot?(previous?: MachineSnapshot): MachineSnapshot;
+	/** Puts the machine back. Breakpoints, watchpoints and filters stay as they are. */
+	restoreSnapshot?(snapshot: MachineSnapshot): void;
 	statistics(): MachineStatistics;
 	/** Lower-case hex SHA-256 of guest-physical memory. */
 	memoryHash(): string;
