@@ -23,7 +23,7 @@ export class GuestCode {
 		const { shadow, physical } = this;
 		if ((linear - this.vcpu.cs.base) >>> 0 > this.vcpu.cs.limit) throw new GuestFault(Vector.generalProtection, 0);
 		// The fill makes the shadow, and with it the write trace, of the page table that maps the code.
-		const result = shadow.fill(linear, this.vcpu.cpl === 3 ? Access.user : Access.read);
+		const result = shadow.fill(linear, Access.fetch | (this.vcpu.cpl === 3 ? Access.user : 0));
 		if (result === FillResult.fault) throw new GuestFault(Vector.pageFault, shadow.walk.errorCode, linear >>> 0);
 		const address = shadow.walk.physical;
 		if (result === FillResult.device) refuse("executes code in device memory", linear);

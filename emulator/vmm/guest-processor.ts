@@ -11,9 +11,11 @@ import {
 	type RegisterValue,
 	type Walk,
 } from "../machine/virtual-machine.ts";
-import { Cr0, Cr4 } from "./guest/guest-page-walk.ts";
+import { Cr0, Cr4, Efer, PagingMode, pagingMode } from "./guest/guest-page-walk.ts";
 import { GuestView } from "./guest-view.ts";
 import type { Monitor } from "./monitor.ts";
+
+const PAGING_NAMES = ["none", "32-bit", "PAE", "4-level"] as const;
 
 type Inspected = { write?: boolean; user?: boolean; execute?: boolean };
 
@@ -74,22 +76,14 @@ export class GuestProcessor implements Processor {
 
 	private guestTables(): Tables {
 		const { vcpu } = this.monitor;
+		const mode = pagingMode(vcpu);
 		return {
-			paging: vcpu.cr0 & Cr0.pg ? "32-bit" : "none",
-			root: (vcpu.cr3 & 0xfffff000) >>> 0,
+			paging: PAGING_NAMES[mode],
+			root: (vcpu.cr3 & (mode === PagingMode.pae ? ~0x1f : 0xfffff000)) >>> 0,
 			pageSizeExtension: (vcpu.cr4 & Cr4.pse) !== 0,
-			executeDisable: false,
+			executeDisable: (vcpu.efer & Efer.nxe) !== 0,
 			writeProtect: (vcpu.cr0 & Cr0.wp) !== 0,
-		};
-	}
-
-	private shadowTables(): Tables {
-		return {
-			paging: "32-bit",
-			root: this.monitor.shadow.rootFrame * 4096,
-			pageSizeExtension: false,
-			executeDisable: false,
-			writeProtect: true,
+			...(mode === PagingMode.pae ? { pdptes: vcpu.pdptes } : {}),
 		};
 	}
 
@@ -143,7 +137,7 @@ export class GuestProcessor implements Processor {
 		const asked = { ...access, user: access.user ?? this.monitor.vcpu.cpl === 3 };
 		const hostMemory = physicalTables(this.monitor.host.physical);
 		const guest = inspectWalk(this.tableMemory, this.guestTables(), linear, asked);
-		const shadow = inspectWalk(hostMemory, this.shadowTables(), linear, asked);
+		const shadow = inspectWalk(hostMemory, this.monitor.shadow.inspected(), linear, asked);
 		return [inSpace("guest", "gpa", linear, guest), inSpace("shadow", "hpa", linear, shadow)];
 	}
 
@@ -154,7 +148,7 @@ export class GuestProcessor implements Processor {
 		const found =
 			space === "gpa"
 				? inspectMappings(this.tableMemory, this.guestTables(), from, limit)
-				: inspectMappings(physicalTables(this.monitor.host.physical), this.shadowTables(), from, limit);
+				: inspectMappings(physicalTables(this.monitor.host.physical), this.monitor.shadow.inspected(), from, limit);
 		return found.mappings.map((mapping) => ({ ...mapping, target: { space, value: BigInt(mapping.target) } }));
 	}
 

@@ -90,6 +90,7 @@ export class GuestView {
 		set(State.cr2, vcpu.cr2);
 		set(State.cr3, vcpu.cr3);
 		set(State.cr4, vcpu.cr4);
+		set(State.efer, vcpu.efer);
 		for (let index = 0; index < 8; index++) set(State.dr + index * 8, vcpu.dr[index]!);
 		set(State.gdtrBase, vcpu.gdtr.base);
 		set(State.idtrBase, vcpu.idtr.base);

@@ -2,7 +2,7 @@
 // in and out of guest code. Everything that the hardware uses lies in host physical memory.
 
 import { Activity, Internal, type ProcessorState } from "../cpu/processor-state.ts";
-import { Cr0 as HostCr0, Cr4 as HostCr4 } from "../cpu/register-bits.ts";
+import { Efer, Cr0 as HostCr0, Cr4 as HostCr4 } from "../cpu/register-bits.ts";
 import { Segment, type SegmentIndex, State } from "../isa/state.ts";
 import type { HostMachine } from "../machine/host-machine.ts";
 import { Cr0 } from "./guest/guest-page-walk.ts";
@@ -53,7 +53,7 @@ export class HostControl {
 		this.state = host.processor.core.state;
 	}
 
-	/** Takes over the host after power-on. @param rootFrame of the first page directory. */
+	/** Takes over the host after power-on. @param rootFrame of the first root. */
 	start(rootFrame: number): void {
 		const { state, host } = this;
 		this.buildTables();
@@ -66,7 +66,9 @@ export class HostControl {
 		state.setSegment(Segment.cs, HostSelector.code, 0xc09b, 0, 0, 0xffffffff);
 		state.setSegment(Segment.ss, HostSelector.stack, 0xc093, 0, 0, 0xffffffff);
 		state.cpl = 0;
-		state.cr4 = 0;
+		// The shadow tables are PAE tables with execute-disable bits.
+		state.cr4 = HostCr4.PAE;
+		state.efer = Efer.NXE;
 		state.cr0 = HostCr0.PE | HostCr0.PG | HostCr0.WP | HostCr0.NE | HostCr0.ET;
 		this.loadRoot(rootFrame);
 		state.updateMode();
@@ -132,6 +134,7 @@ export class HostControl {
 	loadRoot(frame: number): void {
 		this.state.i32[State.cr3 >> 2] = frame * 4096;
 		this.state.i32[(State.cr3 >> 2) + 1] = 0;
+		if (!this.host.processor.core.paging.loadPdptes(frame * 4096)) throw new Error("The VMM's own PDPTEs are broken.");
 		this.host.tlb.flush();
 	}
 
@@ -140,7 +143,7 @@ export class HostControl {
 		const { state } = this;
 		const own = HostCr0.PE | HostCr0.PG | HostCr0.WP | HostCr0.NE | HostCr0.ET;
 		state.cr0 = own | (cr0 & (Cr0.mp | Cr0.em | Cr0.ts | Cr0.am));
-		state.cr4 = cr4 & (HostCr4.OSFXSR | HostCr4.OSXMMEXCPT | HostCr4.DE | HostCr4.UMIP);
+		state.cr4 = HostCr4.PAE | (cr4 & (HostCr4.OSFXSR | HostCr4.OSXMMEXCPT | HostCr4.DE | HostCr4.UMIP));
 		state.updateMode();
 	}
 

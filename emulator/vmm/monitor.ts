@@ -20,7 +20,7 @@ import { HostControl, type HostFrame } from "./host-control.ts";
 import { HostFrames } from "./host-frames.ts";
 import { InterruptWindow } from "./interrupt-window.ts";
 import type { KernelExecution, KernelPosition } from "./kernel-execution.ts";
-import { HostVector, VMM_BYTES } from "./layout.ts";
+import { HostVector, VMM_BASE, VMM_BYTES } from "./layout.ts";
 import type { MonitorObserver, MonitorStatistics } from "./monitor-observer.ts";
 import { ShadowDescriptorTables } from "./segments/shadow-descriptor-tables.ts";
 import { FillResult, ShadowPageTables } from "./shadow/shadow-page-tables.ts";
@@ -83,9 +83,12 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 		this.frames = new HostFrames(FIRST_FRAME, physical.ramBytes / 4096);
 		const area = this.frames.allocateRun(VMM_BYTES / 4096);
 		this.vmm = new VmmMemory(physical, area * 4096);
-		const table = this.frames.allocate();
-		for (let page = 0; page < 1024; page++)
-			physical.write(table * 4096 + page * 4, 4, (area + page) * 4096 + PRESENT_WRITABLE);
+		const vmmTables = Array.from({ length: VMM_BYTES / 0x200000 }, () => this.frames.allocate());
+		for (let page = 0; page < VMM_BYTES / 4096; page++) {
+			const entry = vmmTables[page >> 9]! * 4096 + (page & 0x1ff) * 8;
+			physical.write(entry, 4, (area + page) * 4096 + PRESENT_WRITABLE);
+			physical.write(entry + 4, 4, 0);
+		}
 		this.control = new HostControl(host, this.vmm);
 		this.vcpu = new VirtualCpu(this.vmm);
 		this.registers = new GuestRegisters(this.control.state);
@@ -95,13 +98,20 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 			this.frames,
 			this.physical,
 			this.vcpu,
-			table * 4096 + PRESENT_WRITABLE,
 			{
 				flushTlb: () => host.tlb.flush(),
 				rootChanged: (frame) => this.control.loadRoot(frame),
 				hasCode: (page) => this.kernel.translations?.hasCode(page) ?? false,
 				codeMappingDropped: (page) => this.kernel.translations?.codeChanged(page, 0, 4096),
 				directoryEntryChanged: (index) => this.kernel.translations?.directoryEntryChanged(index),
+			},
+			{
+				reserved: {
+					start: VMM_BASE,
+					quadrant: VMM_BASE >>> 30,
+					first: (VMM_BASE >>> 21) & 0x1ff,
+					entries: vmmTables.map((frame) => frame * 4096 + PRESENT_WRITABLE),
+				},
 			},
 		);
 		this.memory = new GuestLinearMemory(this.shadow, this.physical);
@@ -258,7 +268,7 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 	private hiddenFault(frame: HostFrame, user: boolean): boolean {
 		const { shadow, kernel, observer } = this;
 		const address = this.control.state.i32[State.cr2 >> 2]! >>> 0;
-		const access = (frame.errorCode & Access.write) | (user ? Access.user : 0);
+		const access = (frame.errorCode & (Access.write | Access.fetch)) | (user ? Access.user : 0);
 		const result = shadow.fill(address, access);
 		if (result !== FillResult.filled) return false;
 		if (user) {
@@ -368,11 +378,7 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 
 	private controlsChanged(cr0: number, cr4: number): void {
 		const { shadow, vcpu } = this;
-		const structure = (cr0 & (Cr0.pg | Cr0.wp)) | (cr4 & Cr4.pse);
-		if (structure !== 0) {
-			if (cr0 & Cr0.pg || cr4 & Cr4.pse) this.kernel.translations?.flush();
-			shadow.dropAll();
-		}
+		if (cr0 & Cr0.pg || cr4 & (Cr4.pse | Cr4.pae)) this.kernel.translations?.flush();
 		shadow.activate();
 		this.control.followControls(vcpu.cr0, vcpu.cr4);
 		this.kernel.translations?.rootChanged();

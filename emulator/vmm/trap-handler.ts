@@ -57,7 +57,7 @@ export class TrapHandler {
 
 	private pageFault(frame: HostFrame): void {
 		const address = this.guest.host.i32[State.cr2 >> 2]! >>> 0;
-		const access = (frame.errorCode & Access.write) | (this.guest.user ? Access.user : 0);
+		const access = (frame.errorCode & (Access.write | Access.fetch)) | (this.guest.user ? Access.user : 0);
 		const result = this.guest.shadow.fill(address, access);
 		if (result === FillResult.filled) {
 			this.way.resume();
@@ -67,7 +67,7 @@ export class TrapHandler {
 			this.way.raise(new GuestFault(Vector.pageFault, this.guest.shadow.walk.errorCode, address));
 			return;
 		}
-		const page = this.guest.shadow.walk.physical >>> 12;
+		const page = Math.floor(this.guest.shadow.walk.physical / 4096);
 		if (result === FillResult.traced) this.traceWrites++;
 		this.emulate(result === FillResult.traced ? page : -1);
 	}

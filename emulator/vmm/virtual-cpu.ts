@@ -20,7 +20,7 @@ export interface TableRegister {
 }
 
 /** CR4 bits that the guest may set; what is behind the others its CPUID does not announce. */
-export const GUEST_CR4 = Cr4.tsd | Cr4.de | Cr4.pse | Cr4.pge | Cr4.osfxsr | Cr4.osxmmexcpt | Cr4.umip;
+export const GUEST_CR4 = Cr4.tsd | Cr4.de | Cr4.pse | Cr4.pae | Cr4.pge | Cr4.osfxsr | Cr4.osxmmexcpt | Cr4.umip;
 const UNUSABLE = 1 << 16;
 
 export class VirtualCpu implements PagingControls {
@@ -28,6 +28,9 @@ export class VirtualCpu implements PagingControls {
 	cr2 = 0;
 	cr3 = 0;
 	cr4 = 0;
+	/** Of EFER a 32-bit guest has NXE alone. */
+	efer = 0;
+	readonly pdptes = new Int32Array(8);
 	readonly dr = new Int32Array(8);
 	readonly gdtr: TableRegister = { base: 0, limit: 0 };
 	readonly idtr: TableRegister = { base: 0, limit: 0 };
@@ -53,7 +56,8 @@ export class VirtualCpu implements PagingControls {
 	/** The state after power-on, in protected mode as the boot protocols leave it. */
 	reset(): void {
 		this.cr0 = Cr0.pe | Cr0.et;
-		this.cr2 = this.cr3 = this.cr4 = 0;
+		this.cr2 = this.cr3 = this.cr4 = this.efer = 0;
+		this.pdptes.fill(0);
 		this.dr.fill(0);
 		this.dr[6] = 0xffff0ff0 | 0;
 		this.dr[7] = 0x400;

@@ -10,13 +10,14 @@ import { accessRights, dataDescriptor, verifies } from "./descriptor-checks.ts";
 import { accessOf, type GuestContext, High, refuse, Vector } from "./guest-context.ts";
 import { guestCpuid } from "./guest-cpuid.ts";
 import { GuestFault } from "./guest-fault.ts";
-import { Cr0, Cr4 } from "./guest-page-walk.ts";
+import { Cr0, Cr4, Efer, type PagingControls } from "./guest-page-walk.ts";
 import type { InstructionEmulator } from "./instruction-emulator.ts";
+import { LOADS_PDPTES, loadPdptes } from "./pdpte-registers.ts";
 import type { PortInstructions } from "./port-instructions.ts";
 
 /** What the instructions need of the VMM around them. */
 export interface PrivilegedSurroundings {
-	/** CR0, CR3 or CR4 was written; the bits of CR0 and CR4 that changed. */
+	/** CR0, CR3, CR4 or EFER was written; the bits of CR0 and CR4 that changed. */
 	controlsChanged(cr0Changed: number, cr4Changed: number): void;
 	/** IOPL was changed, so that code translated under another is no longer right. */
 	privilegeLevelChanged(): void;
@@ -48,6 +49,7 @@ const FAR_POINTERS = new Map<number, SegmentIndex>([
 	[0x0fb4, Segment.fs],
 ]);
 const TWO_32 = 0x100000000;
+const EFER = 0xc0000080;
 
 export class PrivilegedInstructions {
 	constructor(
@@ -486,13 +488,13 @@ export class PrivilegedInstructions {
 				vcpu.cr2 = value >>> 0;
 				return;
 			case 3:
-				vcpu.cr3 = value & 0xfffff018;
+				this.loadPaging({ cr3: value >>> 0 }, true);
 				this.surroundings.controlsChanged(0, 0);
 				return;
 			case 4: {
 				this.checkCr4(value);
 				const changed = vcpu.cr4 ^ value;
-				vcpu.cr4 = value;
+				this.loadPaging({ cr4: value }, (changed & LOADS_PDPTES.cr4) !== 0);
 				this.surroundings.controlsChanged(0, changed | Cr4.pge);
 				return;
 			}
@@ -511,6 +513,15 @@ export class PrivilegedInstructions {
 		throw new GuestFault(generalProtection, 0);
 	}
 
+	/** Changes a control register, and the PDPTE registers with it. @throws {GuestFault} #GP(0), and nothing is changed */
+	private loadPaging(change: Partial<PagingControls>, loads: boolean): void {
+		const { vcpu, physical } = this.guest;
+		const { cr0, cr3, cr4, efer, pdptes } = vcpu;
+		if (loads && !loadPdptes(physical, { cr0, cr3, cr4, efer, pdptes, ...change }))
+			throw new GuestFault(generalProtection, 0);
+		Object.assign(vcpu, change);
+	}
+
 	private writeCr0(value: number): void {
 		const { guest } = this;
 		const { vcpu } = guest;
@@ -521,7 +532,7 @@ export class PrivilegedInstructions {
 		if ((defined & Cr0.pe) === 0) refuse("goes to real-address mode", guest.registers.eip);
 		const cr0 = defined | Cr0.et;
 		const changed = vcpu.cr0 ^ cr0;
-		vcpu.cr0 = cr0;
+		this.loadPaging({ cr0 }, (changed & LOADS_PDPTES.cr0) !== 0);
 		if (changed !== 0) this.surroundings.controlsChanged(changed, 0);
 	}
 
@@ -550,7 +561,7 @@ export class PrivilegedInstructions {
 
 	private readMsr(number: number): readonly [number, number] {
 		const { vcpu } = this.guest;
-		switch (number) {
+		switch (number >>> 0) {
 			case 0x10: {
 				const ticks = this.surroundings.timestamp();
 				return [ticks % TWO_32, Math.floor(ticks / TWO_32)];
@@ -561,6 +572,8 @@ export class PrivilegedInstructions {
 				return [vcpu.sysenterEsp, 0];
 			case 0x176:
 				return [vcpu.sysenterEip, 0];
+			case EFER:
+				return [vcpu.efer, 0];
 			default: {
 				const value = vcpu.msrs.read(number >>> 0);
 				if (value === undefined) throw new GuestFault(generalProtection, 0);
@@ -571,7 +584,7 @@ export class PrivilegedInstructions {
 
 	private writeMsr(number: number, low: number, high: number): void {
 		const { vcpu } = this.guest;
-		switch (number) {
+		switch (number >>> 0) {
 			case 0x174:
 				vcpu.sysenterCs = low;
 				return;
@@ -580,6 +593,11 @@ export class PrivilegedInstructions {
 				return;
 			case 0x176:
 				vcpu.sysenterEip = low;
+				return;
+			case EFER:
+				if (high !== 0 || low & ~Efer.nxe) throw new GuestFault(generalProtection, 0);
+				vcpu.efer = low;
+				this.surroundings.controlsChanged(0, 0);
 				return;
 			default: {
 				const value = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);

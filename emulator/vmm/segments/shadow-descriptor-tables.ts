@@ -97,7 +97,7 @@ export class ShadowDescriptorTables {
 		if (table.length === 0) return pages;
 		for (let at = table.base & ~0xfff; at >>> 0 < table.base + table.length; at += 4096) {
 			const mapped = this.shadow.walk.walk(at, Access.read);
-			pages.push(mapped ? this.shadow.walk.physical >>> 12 : -1);
+			pages.push(mapped ? Math.floor(this.shadow.walk.physical / 4096) : -1);
 			if (at >>> 0 >= 0xfffff000) break;
 		}
 		return pages;

@@ -1,28 +1,45 @@
-// Guest-physical page → shadow entries that map it (the backmap), so that a trace can downgrade them.
+// Guest-physical page → shadow entries that map it (the backmap), so that a trace can downgrade them: a doubly linked list for
+// each page that runs through the tables, for a guest may map one page from every entry that it has.
 
-const NONE: readonly number[] = [];
+import { ENTRIES, type ShadowTable } from "./shadow-table.ts";
+
+const NONE = -1;
 
 export class ReverseMap {
-	private readonly entries = new Map<number, number[]>();
+	private readonly heads: Int32Array;
 
-	add(page: number, entry: number): void {
-		const list = this.entries.get(page);
-		if (list === undefined) this.entries.set(page, [entry]);
-		else if (!list.includes(entry)) list.push(entry);
+	/** @param pages guest-physical pages. @param tables by slot. */
+	constructor(
+		pages: number,
+		private readonly tables: readonly (ShadowTable | undefined)[],
+	) {
+		this.heads = new Int32Array(pages).fill(NONE);
 	}
 
-	remove(page: number, entry: number): void {
-		const list = this.entries.get(page);
-		if (list === undefined) return;
-		const at = list.indexOf(entry);
-		if (at < 0) return;
-		list[at] = list[list.length - 1]!;
-		list.pop();
-		if (list.length === 0) this.entries.delete(page);
+	add(page: number, table: ShadowTable, index: number): void {
+		const head = this.heads[page]!;
+		const place = table.slot * ENTRIES + index;
+		table.pages[index] = page;
+		table.next[index] = head;
+		table.previous[index] = NONE;
+		if (head !== NONE) this.tables[Math.floor(head / ENTRIES)]!.previous[head % ENTRIES] = place;
+		this.heads[page] = place;
 	}
 
-	/** Host-physical addresses of the shadow entries. */
-	of(page: number): readonly number[] {
-		return this.entries.get(page) ?? NONE;
+	remove(table: ShadowTable, index: number): void {
+		const next = table.next[index]!;
+		const previous = table.previous[index]!;
+		if (previous === NONE) this.heads[table.pages[index]!] = next;
+		else this.tables[Math.floor(previous / ENTRIES)]!.next[previous % ENTRIES] = next;
+		if (next !== NONE) this.tables[Math.floor(next / ENTRIES)]!.previous[next % ENTRIES] = previous;
+	}
+
+	forEach(page: number, visit: (table: ShadowTable, index: number) => void): void {
+		for (let place = this.heads[page] ?? NONE; place !== NONE; ) {
+			const table = this.tables[Math.floor(place / ENTRIES)]!;
+			const index = place % ENTRIES;
+			place = table.next[index]!;
+			visit(table, index);
+		}
 	}
 }

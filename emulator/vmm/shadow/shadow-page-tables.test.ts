@@ -11,21 +11,35 @@ import { Trace } from "./write-traces.ts";
 const DIRECTORY = 0x10000;
 const TABLE = 0x11000;
 const OTHER_DIRECTORY = 0x12000;
-const VMM_ENTRY = 0x63;
+/** Two page directory entries of the host for the VMM's 4 MBytes. */
+const VMM_ENTRIES = [0x3063, 0x4063];
 const P = Entry.present;
 const W = Entry.writable;
 const U = Entry.user;
 const LINEAR = 0x08048000;
 
+let host: PhysicalMemory;
 let memory: GuestPhysicalMemory;
 let shadow: ShadowPageTables;
 let controls: PagingControls;
 let flushes: number;
 let code: Set<number>;
 let dropped: number[];
+let changed: number[];
 
 function store(address: number, entry: number): void {
 	memory.write(address, 4, entry >>> 0);
+}
+
+function entry64(address: number): bigint {
+	return BigInt(host.read(address, 4)) | (BigInt(host.read(address + 4, 4)) << 32n);
+}
+
+/** An entry of the host's page directories, through the page-directory-pointer table. */
+function directoryEntry(gib: number, index: number): bigint {
+	const pointer = entry64(shadow.rootFrame * 4096 + gib * 8);
+	assert.equal(pointer & 0xfffn, 1n, "a PDPTE has P alone");
+	return entry64(Number(pointer - 1n) + index * 8);
 }
 
 function pde(directory: number, linear: number): number {
@@ -37,19 +51,23 @@ function pte(linear: number): number {
 }
 
 beforeEach(() => {
-	const host = new PhysicalMemory(4 << 20);
+	host = new PhysicalMemory(4 << 20);
 	const frames = new HostFrames(16, 1024);
 	memory = new GuestPhysicalMemory(host, frames, 1 << 20);
-	controls = { cr0: Cr0.pe | Cr0.pg | Cr0.wp, cr3: DIRECTORY, cr4: 0 };
+	controls = { cr0: Cr0.pe | Cr0.pg | Cr0.wp, cr3: DIRECTORY, cr4: 0, efer: 0, pdptes: new Int32Array(8) };
 	flushes = 0;
 	code = new Set();
 	dropped = [];
-	shadow = new ShadowPageTables(host, frames, memory, controls, VMM_ENTRY, {
-		flushTlb: () => flushes++,
+	changed = [];
+	const observer = {
+		flushTlb: () => void flushes++,
 		rootChanged: () => {},
-		hasCode: (page) => code.has(page),
-		codeMappingDropped: (page) => dropped.push(page),
-		directoryEntryChanged: () => {},
+		hasCode: (page: number) => code.has(page),
+		codeMappingDropped: (page: number) => void dropped.push(page),
+		directoryEntryChanged: (index: number) => void changed.push(index),
+	};
+	shadow = new ShadowPageTables(host, frames, memory, controls, observer, {
+		reserved: { start: VMM_BASE, quadrant: 3, first: 510, entries: VMM_ENTRIES },
 	});
 	memory.onWrite = (address, length) => {
 		if (shadow.traces.has(address >>> 12)) shadow.guestTableWritten(address, length);
@@ -60,8 +78,11 @@ beforeEach(() => {
 });
 
 test("every root maps the VMM, and only it, before the guest touched anything", () => {
-	assert.equal(shadow.read(shadow.rootFrame * 4096 + 1023 * 4), VMM_ENTRY);
-	for (let index = 0; index < 1023; index++) assert.equal(shadow.read(shadow.rootFrame * 4096 + index * 4), 0);
+	for (let gib = 0; gib < 4; gib++)
+		for (let index = 0; index < 512; index++) {
+			const vmm = gib === 3 && index >= 510 ? BigInt(VMM_ENTRIES[index - 510]!) : 0n;
+			assert.equal(directoryEntry(gib, index), vmm);
+		}
 });
 
 test("a hidden fault fills the shadow through the pmap and sets A, and D only for a write", () => {
@@ -125,15 +146,16 @@ test("a cleared D bit makes the next write fault again", () => {
 test("two directories share the shadow of a table; switching between them keeps both", () => {
 	store(pde(OTHER_DIRECTORY, LINEAR), TABLE | P | W | U);
 	shadow.fill(LINEAR, Access.user);
-	const first = shadow.rootFrame;
+	const first = entry64(shadow.rootFrame * 4096);
 	controls.cr3 = OTHER_DIRECTORY;
 	shadow.activate();
-	assert.notEqual(shadow.rootFrame, first);
+	assert.notEqual(entry64(shadow.rootFrame * 4096), first);
 	shadow.fill(LINEAR + 4, Access.user);
-	assert.equal(shadow.size, 3);
+	// Four directories each, and one table.
+	assert.equal(shadow.size, 9);
 	controls.cr3 = DIRECTORY;
 	shadow.activate();
-	assert.equal(shadow.rootFrame, first);
+	assert.equal(entry64(shadow.rootFrame * 4096), first);
 	assert.notEqual(shadow.lookup(LINEAR, Access.user), -1);
 	// One write to the shared table is seen under both.
 	store(pte(LINEAR), 0);
@@ -156,7 +178,6 @@ test("a trace downgrades the mappings that are there, and tells the TLB", () => 
 
 test("without CR0.WP a supervisor writes read-only pages, and users still cannot", () => {
 	controls.cr0 &= ~Cr0.wp;
-	shadow.dropAll();
 	shadow.activate();
 	store(pte(LINEAR), 0x5000 | P | U);
 	assert.equal(shadow.fill(LINEAR, Access.write), FillResult.filled);
@@ -169,6 +190,7 @@ test("without CR0.WP a supervisor writes read-only pages, and users still cannot
 
 test("4 MB pages are splintered", () => {
 	controls.cr4 = Cr4.pse;
+	shadow.activate();
 	store(pde(DIRECTORY, 0xc0000000), P | W | Entry.large);
 	assert.equal(shadow.fill(0xc0012345, Access.write), FillResult.filled);
 	assert.equal(shadow.lookup(0xc0012345, Access.write), memory.frameOf(0x12) * 4096 + 0x345);
@@ -176,14 +198,13 @@ test("4 MB pages are splintered", () => {
 		memory.read32(pde(DIRECTORY, 0xc0000000)) & (Entry.accessed | Entry.dirty),
 		Entry.accessed | Entry.dirty,
 	);
-	store(pde(DIRECTORY, 0xc0000000), P | W | Entry.large | (1 << 13));
+	store(pde(DIRECTORY, 0xc0000000), P | W | Entry.large | (1 << 21));
 	assert.equal(shadow.fill(0xc0012345, Access.read), FillResult.fault);
 	assert.equal(shadow.walk.errorCode, 9);
 });
 
 test("without paging linear addresses are guest-physical", () => {
 	controls.cr0 = Cr0.pe;
-	shadow.dropAll();
 	shadow.activate();
 	assert.equal(shadow.fill(0x5010, Access.write), FillResult.filled);
 	assert.equal(shadow.lookup(0x5010, Access.write), memory.frameOf(5) * 4096 + 0x10);
@@ -196,7 +217,7 @@ test("addresses of the VMM are never mapped for the guest", () => {
 	assert.equal(shadow.fill(VMM_BASE + 8, Access.write), FillResult.reserved);
 	assert.equal(shadow.walk.physical, 0x5008);
 	assert.equal(shadow.lookup(VMM_BASE + 8, Access.read), -1);
-	assert.equal(shadow.read(shadow.rootFrame * 4096 + 1023 * 4), VMM_ENTRY);
+	assert.equal(directoryEntry(3, 510), BigInt(VMM_ENTRIES[0]!));
 });
 
 test("a table that is only written, not used, loses its shadow and its trace", () => {

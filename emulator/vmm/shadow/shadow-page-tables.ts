@@ -1,16 +1,35 @@
-// Shadow page tables (DESIGN section 4; Adams & Agesen, ASPLOS 2006, §2.4): the tables that the host's CR3 points to, in
-// host memory, in the host's format (32-bit, two levels, 4 KB pages), filled on demand from the guest's tables and the pmap.
-// One shadow exists per guest page-table page and is shared by every directory that uses it, so that a guest CR3 load only
-// picks another root.
+// Shadow page tables (DESIGN section 4; Adams & Agesen, ASPLOS 2006, §2.4): the tables that the host's CR3 points to, in host
+// memory, in the host's format, filled on demand from the guest's tables and the pmap. A guest in 4-level paging gets 4-level
+// tables; every other gets PAE tables, since a processor in protected mode can walk nothing wider: a 32-bit table of the guest
+// becomes two or four of the host's, and a guest without paging gets its memory as it is. Large pages are broken into 4-KByte
+// ones, for guest memory does not lie in a row. One shadow exists for a guest page-table page in each role and is shared by
+// every table that leads to it, so that a guest's CR3 load only picks another root.
+//
+// Rights: each shadow entry has the rights of the guest's entry, and the hardware combines them, less the write permission
+// where the dirty bit is not set yet or the page is write-traced. With CR0.WP = 0 the hardware must not stop supervisor writes
+// but the VMM has to: its own CR0.WP stays 1, the tables above carry no write protection, and the last entry carries what all
+// levels say. A read-only user page that a supervisor writes to then changes between writable for the supervisor only and
+// readable for all.
 
+import type { Tables } from "../../cpu/page-walk-view.ts";
 import type { PhysicalMemory } from "../../engine/physical-memory.ts";
 import { RAM_BASE } from "../../isa/state.ts";
-import { Access, Cr0, Entry, GuestPageWalk, type PagingControls } from "../guest/guest-page-walk.ts";
+import {
+	Access,
+	Cr0,
+	Cr4,
+	Efer,
+	Entry,
+	GuestPageWalk,
+	NX_HIGH,
+	type PagingControls,
+	PagingMode,
+	tableIndex,
+} from "../guest/guest-page-walk.ts";
 import type { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";
 import type { HostFrames } from "../host-frames.ts";
-import { VMM_BASE, VMM_DIRECTORY_INDEX } from "../layout.ts";
-import { ReverseMap } from "./reverse-map.ts";
-import { ShadowTable, TableKind } from "./shadow-table.ts";
+import { ENTRIES, type ShadowTable } from "./shadow-table.ts";
+import { type ReservedEntries, ShadowTablePool } from "./shadow-table-pool.ts";
 import { Trace, WriteTraces } from "./write-traces.ts";
 
 /** What became of a page fault of the host. */
@@ -19,21 +38,27 @@ export const FillResult = {
 	filled: 0,
 	/** The guest's tables forbid it: `walk.errorCode` says why (a true page fault). */
 	fault: 1,
-	/** Allowed, but the page is write-traced: the write has to be emulated. */
+	/** Allowed, but the page is write-traced: the write has to be done under the VMM's eyes. */
 	traced: 2,
 	/** Allowed, but no RAM lies there: the access has to be emulated. `walk.physical` is the guest-physical address. */
 	device: 3,
 	/** Allowed, but the address belongs to the VMM: the access has to be emulated. */
 	reserved: 4,
+	/** A write to ROM, allowed but without effect. */
+	rom: 5,
 } as const;
 export type FillResult = (typeof FillResult)[keyof typeof FillResult];
 
 /** Shadow entries have A and D set from the start, so that the host never writes them. */
 const HOST_ACCESSED = Entry.accessed | Entry.dirty;
+const ALL_RIGHTS = Entry.present | Entry.writable | Entry.user | HOST_ACCESSED;
 /** Traced writes to an unused table after which it is taken for a page that is no table any more. */
 const FLOOD_LIMIT = 16;
-/** Shadow tables kept at most; when they are used up all are dropped and built anew. */
-const MAXIMUM_TABLES = 4096;
+export const SHADOW_TABLE_LIMIT = 4096;
+/** Tables that one fill or one switch of roots makes at most. */
+const MOST_AT_ONCE = 5;
+/** In TableRole.rights: the guest's CR0.WP is 0. */
+const UNPROTECTED = 8;
 
 /** What the shadow tables tell the rest of the VMM. */
 export interface ShadowObserver {
@@ -45,66 +70,153 @@ export interface ShadowObserver {
 	hasCode(page: number): boolean;
 	/** A mapping of a page with translated code went away. */
 	codeMappingDropped(page: number): void;
-	/** An entry of the current page directory changed. */
+	/** An entry of the guest's page directories in use changed: that of the 2 MBytes from index * 2 MBytes on. */
 	directoryEntryChanged(index: number): void;
+}
+
+export interface ShadowOptions {
+	/** The VMM's part of linear space: its page directory entries, and where it begins. */
+	readonly reserved?: ReservedEntries & { readonly start: number };
+	readonly limit?: number;
 }
 
 export class ShadowPageTables {
 	readonly walk: GuestPageWalk;
 	readonly traces: WriteTraces;
 	hiddenFaults = 0;
-	private readonly reverse = new ReverseMap();
-	private readonly tables = new Map<number, ShadowTable>();
-	private readonly byFrame = new Map<number, ShadowTable>();
-	private readonly byGuestPage = new Map<number, ShadowTable[]>();
-	private root!: ShadowTable;
+	private readonly pool: ShadowTablePool;
+	/** Frame of the page-directory-pointer table of PAE paging; its four entries are stored anew for each root. */
+	private readonly pointerFrame: number;
+	/** The page directories of the four gigabytes, or the PML4 alone. */
+	private roots: (ShadowTable | undefined)[] = [];
+	/** What decides how entries are read, as it was when the tables were made. */
+	private structure = -1;
+	private mode: PagingMode = PagingMode.none;
+	/** First linear address of the VMM. */
+	private readonly end: number;
 	private readonly i32: Int32Array;
 
-	/** @param vmmDirectoryEntry the host page-directory entry of the VMM's own 4 MB, present in every root. */
 	constructor(
-		private readonly host: PhysicalMemory,
-		private readonly frames: HostFrames,
+		host: PhysicalMemory,
+		frames: HostFrames,
 		private readonly memory: GuestPhysicalMemory,
 		private readonly controls: PagingControls,
-		private readonly vmmDirectoryEntry: number,
 		private readonly observer: ShadowObserver,
+		options: ShadowOptions = {},
 	) {
 		this.i32 = host.i32;
 		this.walk = new GuestPageWalk(memory, controls);
+		this.pool = new ShadowTablePool(
+			host,
+			frames,
+			memory.pmap.length,
+			options.limit ?? SHADOW_TABLE_LIMIT,
+			() => this.traces,
+			options.reserved,
+			(page) => {
+				if (observer.hasCode(page)) observer.codeMappingDropped(page);
+			},
+		);
 		this.traces = new WriteTraces(memory.pmap.length, (page) => this.protect(page));
+		this.end = options.reserved?.start ?? 2 ** 32;
+		this.pointerFrame = frames.allocate();
+	}
+
+	/** True while the host walks 4 levels; else PAE tables. */
+	get fourLevel(): boolean {
+		return this.mode === PagingMode.fourLevel;
 	}
 
 	/** Host frame of the root in use: what the host's CR3 has to hold. */
 	get rootFrame(): number {
-		return this.root.frame;
+		return this.fourLevel ? this.roots[0]!.frame : this.pointerFrame;
 	}
 
-	/** Number of shadow tables in host memory. */
+	/** Number of shadow tables in host memory, without the page-directory-pointer table. */
 	get size(): number {
-		return this.tables.size;
+		return this.pool.size;
 	}
 
-	/** Follows the guest's CR0, CR3 and CR4 after one of them was loaded. */
+	get evicted(): number {
+		return this.pool.evicted;
+	}
+
+	/** The tables in use, for a view. */
+	inspected(): Tables {
+		return {
+			paging: this.fourLevel ? "4-level" : "PAE",
+			root: this.rootFrame * 4096,
+			pageSizeExtension: false,
+			executeDisable: true,
+			writeProtect: true,
+		};
+	}
+
+	/** Follows the guest's CR0, CR3, CR4 and EFER after one of them was loaded; in PAE paging the PDPTE registers are loaded before. */
 	activate(): void {
-		const page = this.walk.paging ? this.controls.cr3 >>> 12 : 0;
-		const root = this.table(TableKind.root, page, this.walk.paging ? 0 : Entry.large);
-		root.writes = 0;
-		this.root = root;
-		this.observer.rootChanged(root.frame);
+		const { controls, pool } = this;
+		const { cr4, efer } = controls;
+		const mode = this.walk.mode;
+		const structure = mode | (cr4 & (Cr4.pse | Cr4.smep | Cr4.smap)) | (efer & Efer.nxe);
+		for (const root of this.roots) if (root) root.pinned = false;
+		this.roots = [];
+		if (structure !== this.structure) this.dropAll();
+		this.structure = structure;
+		this.mode = mode;
+		if (pool.makeRoom(MOST_AT_ONCE)) this.observer.flushTlb();
+		this.roots = mode === PagingMode.fourLevel ? [this.topTable()] : [0, 1, 2, 3].map((gib) => this.directory(gib));
+		for (const root of this.roots) {
+			if (!root) continue;
+			root.writes = 0;
+			root.pinned = true;
+		}
+		if (!this.fourLevel)
+			for (const [gib, root] of this.roots.entries()) {
+				// A PDPTE has no rights and no A (SDM Vol. 3A Table 4-8).
+				const word = ((RAM_BASE + this.pointerFrame * 4096) >>> 2) + gib * 2;
+				this.i32[word] = root ? (root.frame * 4096) | Entry.present : 0;
+				this.i32[word + 1] = 0;
+			}
+		this.observer.rootChanged(this.rootFrame);
 	}
 
-	/** Drops every shadow table, as after a change of CR0.WP, CR0.PG or CR4.PSE. `activate` has to follow. */
+	private get rights(): number {
+		return this.controls.cr0 & Cr0.wp ? 0 : UNPROTECTED | Entry.writable | Entry.user;
+	}
+
+	private topTable(): ShadowTable {
+		const page = Math.floor(this.controls.cr3 / 4096) % 2 ** 28;
+		return this.pool.obtain({ level: 4, direct: false, quadrant: 0, rights: this.rights }, page);
+	}
+
+	/** The page directory of a gigabyte of linear space; undefined where the guest has none. */
+	private directory(gib: number): ShadowTable | undefined {
+		const { controls, pool } = this;
+		const quadrant = this.mode === PagingMode.bits32 || gib === 3 ? gib : 0;
+		const role = { level: 2, direct: false, quadrant, rights: this.rights };
+		if (this.mode === PagingMode.bits32) return pool.obtain(role, (controls.cr3 >>> 12) & 0xfffff);
+		const low = controls.pdptes[gib * 2]!;
+		if (this.mode === PagingMode.pae && low & Entry.present)
+			return pool.obtain(role, (low >>> 12) | ((controls.pdptes[gib * 2 + 1]! & 0xff) << 20));
+		// Where a PAE guest has no directory this one stays empty, but for the entries of the VMM.
+		return pool.obtain({ level: 2, direct: true, quadrant, rights: 0 }, gib * 0x40000);
+	}
+
+	/** Drops every shadow table. `activate` has to follow when the roots may have changed. */
 	dropAll(): void {
-		for (const table of [...this.tables.values()]) this.destroy(table);
+		this.pool.destroyAll();
 		this.observer.flushTlb();
 	}
 
-	/** Host-physical address of a linear address when the shadow maps it with these rights, else -1. */
+	/** Host-physical address of a linear address of 32 bits when PAE tables map it with these rights, else -1. */
 	lookup(linear: number, access: number): number {
-		if (linear >>> 0 >= VMM_BASE) return -1;
-		const pde = this.i32[(RAM_BASE + this.root.frame * 4096 + ((linear >>> 20) & 0xffc)) >> 2]!;
+		if (linear >>> 0 >= this.end) return -1;
+		const { i32 } = this;
+		const directory = this.roots[linear >>> 30];
+		if (directory === undefined) return -1;
+		const pde = i32[(RAM_BASE + directory.frame * 4096 + ((linear >>> 18) & 0xff8)) >>> 2]!;
 		if ((pde & Entry.present) === 0) return -1;
-		const pte = this.i32[(RAM_BASE + (pde & 0xfffff000) + ((linear >>> 10) & 0xffc)) >>> 2]!;
+		const pte = i32[(RAM_BASE + ((pde & 0xfffff000) >>> 0) + ((linear >>> 9) & 0xff8)) >>> 2]!;
 		const needed = Entry.present | access;
 		if ((pde & pte & needed) !== needed) return -1;
 		return ((pte & 0xfffff000) | (linear & 0xfff)) >>> 0;
@@ -113,215 +225,232 @@ export class ShadowPageTables {
 	/**
 	 * Makes the shadow map the linear address for the access, if the guest's tables allow it. Sets A and D in the guest's
 	 * tables as the processor would. The walk's result lies in `walk`.
+	 * @param high bits 47:32 of the linear address.
 	 */
-	fill(linear: number, access: number): FillResult {
-		const { walk } = this;
-		if (!walk.walk(linear, access)) return FillResult.fault;
+	fill(linear: number, access: number, high = 0): FillResult {
+		const { walk, memory } = this;
+		const allowed = walk.walk(linear, access, high);
 		walk.markAccessed(access);
-		if (linear >>> 0 >= VMM_BASE) return FillResult.reserved;
-		const page = walk.physical >>> 12;
-		if (!this.memory.isBacked(walk.physical)) return FillResult.device;
-		const write = (access & Access.write) !== 0;
-		if (write && (this.traces.has(page) || !this.memory.isRam(page))) return FillResult.traced;
+		if (!allowed) return FillResult.fault;
+		if (high === 0 && linear >>> 0 >= this.end) return FillResult.reserved;
+		if (!memory.isBacked(walk.physical)) return FillResult.device;
+		const page = walk.physical / 4096;
+		if (access & Access.write) {
+			if (!memory.isRam(Math.floor(page))) return FillResult.rom;
+			if (this.traces.has(Math.floor(page)) || this.needsStep(access)) return FillResult.traced;
+		}
 		this.hiddenFaults++;
-		this.map(linear, page, access);
+		if (this.pool.makeRoom(MOST_AT_ONCE)) this.observer.flushTlb();
+		this.map(linear, high, access, false);
 		return FillResult.filled;
 	}
 
-	private map(linear: number, page: number, access: number): void {
-		const { walk } = this;
-		const table = this.tableFor(linear);
-		table.writes = 0;
-		if (walk.paging) this.traces.set(this.root.guestPage, Trace.table);
-		const leaf = walk.large ? walk.pde : walk.pte;
-		const dirty = !walk.paging || (leaf & Entry.dirty) !== 0;
-		let entry = Entry.present | HOST_ACCESSED;
-		if (walk.user) entry |= Entry.user;
-		if (walk.writable) {
-			if (dirty) entry |= Entry.writable;
-		} else if ((access & (Access.write | Access.user)) === Access.write) {
-			// A supervisor writes to a read-only page, which CR0.WP = 0 allows (SDM Vol. 3A §4.6): writable, but not for users.
-			entry = (entry | Entry.writable) & ~Entry.user;
-		}
-		if (this.traces.has(page) || !this.memory.isRam(page)) entry &= ~Entry.writable;
-		this.setEntry(table, (linear >>> 12) & 0x3ff, page, entry);
-	}
-
-	/** The shadow table for the page-directory index of the address, linked into the current root. */
-	private tableFor(linear: number): ShadowTable {
+	/**
+	 * With CR0.WP = 0, a supervisor's write to a read-only user page while SMEP or SMAP is on: the page must not stay a supervisor page,
+	 * as these would not see it then.
+	 */
+	private needsStep(access: number): boolean {
 		const { walk, controls } = this;
-		const index = linear >>> 22;
-		const writeProtect = (controls.cr0 & Cr0.wp) !== 0;
-		let table: ShadowTable;
-		let flags: number = Entry.writable | Entry.user;
-		if (!walk.paging) table = this.table(TableKind.splinter, index << 10, 0);
-		else if (walk.large) {
-			const rights = walk.pde & (Entry.writable | Entry.user | Entry.dirty | (writeProtect ? 0 : Entry.present));
-			table = this.table(TableKind.splinter, (walk.pde >>> 22) << 10, rights | Entry.large);
-		} else if (writeProtect) {
-			table = this.table(TableKind.table, walk.pde >>> 12, 0);
-			flags &= walk.pde;
-		} else {
-			// Without write protection the entries carry the rights of both levels, and the directory entry none.
-			const rights = walk.pde & (Entry.writable | Entry.user);
-			table = this.table(TableKind.table, walk.pde >>> 12, rights | Entry.present);
+		return (controls.cr4 & (Cr4.smep | Cr4.smap)) !== 0 && !walk.writable && walk.user && (access & Access.user) === 0;
+	}
+
+	/** Whether the shadow allows the access already, so that the hardware had another reason to fault. */
+	allows(linear: number, access: number, high = 0): boolean {
+		const needed = Entry.present | (access & (Access.write | Access.user));
+		let table: ShadowTable | undefined = this.roots[this.fourLevel ? 0 : linear >>> 30];
+		while (table !== undefined) {
+			const at = table.entryAddress(tableIndex(table.level, linear, high));
+			if ((this.pool.low(at) & needed) !== needed) return false;
+			if (access & Access.fetch && this.pool.high(at) & NX_HIGH) return false;
+			if (table.level === 1) return true;
+			table = this.pool.child(at);
 		}
-		const at = this.root.frame * 4096 + index * 4;
-		const entry = (table.frame * 4096) | flags | Entry.present | HOST_ACCESSED;
-		const old = this.read(at);
-		if (old !== (entry | 0)) {
-			if ((old & Entry.present) !== 0) {
-				this.byFrame.get(old >>> 12)?.parents.delete(at);
-				this.observer.flushTlb();
+		return false;
+	}
+
+	/**
+	 * Puts the way to the page of the last walk into the shadow tables.
+	 * @param once the traced write is let through: the window closes it again.
+	 * @returns where the page's entry is, and that which shadows the guest's last one when the page is part of a large one.
+	 */
+	private map(linear: number, high: number, access: number, once: boolean): MappedPlace {
+		const { walk, pool, memory } = this;
+		const page = Math.floor(walk.physical / 4096);
+		let table = this.roots[this.fourLevel ? 0 : linear >>> 30]!;
+		if (!table.role.direct) pool.trace(table);
+		let { rights } = this;
+		let flush = false;
+		let leaf: Place | undefined;
+		for (;;) {
+			const { level } = table;
+			table.writes = 0;
+			const index = tableIndex(level, linear, high);
+			let flags = ALL_RIGHTS;
+			let nx = 0;
+			if (level > walk.leaf && !table.role.direct) {
+				if (rights === 0)
+					flags = (flags & ~(Entry.writable | Entry.user)) | (walk.low[level]! & (Entry.writable | Entry.user));
+				else rights &= UNPROTECTED | walk.low[level]!;
+				nx = this.noExecute(level);
+			} else if (level === walk.leaf) {
+				flags = this.leafFlags(access);
+				nx = this.noExecute(level);
+				leaf = { table, index };
 			}
-			this.write(at, entry);
-			table.parents.add(at);
+			if (level === 1) {
+				if (!memory.isRam(page) || (this.traces.has(page) && !once)) flags &= ~Entry.writable;
+				if (pool.map(table, index, page, memory.frameOf(page), flags, nx)) flush = true;
+				break;
+			}
+			const child = this.childOf(level, linear, page, rights);
+			if (pool.link(table, index, child, flags, nx)) flush = true;
+			table = child;
 		}
-		return table;
+		if (flush) this.observer.flushTlb();
+		const index = tableIndex(1, linear, high);
+		return leaf === undefined || leaf.table === table ? { table, index } : { table, index, above: leaf };
 	}
 
-	private setEntry(table: ShadowTable, index: number, page: number, flags: number): void {
-		const at = table.frame * 4096 + index * 4;
-		const entry = (this.memory.frameOf(page) * 4096) | flags;
-		const old = this.read(at);
-		if ((old & Entry.present) !== 0) this.reverse.remove(table.pages[index]!, at);
-		this.write(at, entry);
-		this.reverse.add(page, at);
-		table.pages[index] = page;
+	private noExecute(level: number): number {
+		return this.mode === PagingMode.bits32 ? 0 : this.walk.high[level]! & NX_HIGH;
 	}
 
-	/** Finds or makes the shadow of a guest page. */
-	private table(kind: number, guestPage: number, rights: number): ShadowTable {
-		const key = (kind * 256 + rights) * 0x100000 + guestPage;
-		const found = this.tables.get(key);
-		if (found !== undefined) return found;
-		if (this.tables.size >= MAXIMUM_TABLES) this.dropUnused();
-		const frame = this.frames.allocate();
-		const start = (RAM_BASE + frame * 4096) >> 2;
-		this.i32.fill(0, start, start + 1024);
-		const table = new ShadowTable(key, kind, guestPage, frame, rights);
-		this.tables.set(key, table);
-		this.byFrame.set(frame, table);
-		if (kind === TableKind.root) this.write(frame * 4096 + VMM_DIRECTORY_INDEX * 4, this.vmmDirectoryEntry);
-		if (kind !== TableKind.splinter && (kind !== TableKind.root || rights === 0)) {
-			const same = this.byGuestPage.get(guestPage);
-			if (same) same.push(table);
-			else this.byGuestPage.set(guestPage, [table]);
-			this.traces.set(guestPage, Trace.table);
+	/** The table below `level` on the way of the last walk. */
+	private childOf(level: number, linear: number, page: number, rights: number): ShadowTable {
+		const { walk, pool } = this;
+		if (level <= walk.leaf || walk.leaf === 0) {
+			const span = 2 ** (9 * (level - 1));
+			return pool.obtain({ level: level - 1, direct: true, quadrant: 0, rights: 0 }, page - (page % span));
 		}
-		return table;
+		const quadrant = this.mode === PagingMode.bits32 ? (linear >>> 21) & 1 : 0;
+		const table = Math.floor(walk.address[level - 1]! / 4096);
+		return pool.obtain({ level: level - 1, direct: false, quadrant, rights }, table);
 	}
 
-	private dropUnused(): void {
-		for (const table of [...this.tables.values()]) if (table !== this.root) this.destroy(table);
+	/** Flags of the entry that shadows the guest's last one. */
+	private leafFlags(access: number): number {
+		const { walk, controls } = this;
+		const entry = walk.low[walk.leaf]!;
+		const dirty = entry & Entry.dirty ? Entry.writable : 0;
+		const base = Entry.present | HOST_ACCESSED;
+		if (controls.cr0 & Cr0.wp) return base | (entry & Entry.user) | (entry & dirty);
+		if (!walk.user) return base | dirty;
+		if (walk.writable) return base | Entry.user | dirty;
+		// A supervisor's write makes it the supervisor's, the next access of a user changes it back.
+		return (access & (Access.write | Access.user)) === Access.write ? base | dirty : base | Entry.user;
+	}
+
+	/**
+	 * Lets one write to the page of the last fill, which gave `traced`, through.
+	 * @returns what closeWrite() takes back once the instruction is done.
+	 */
+	openWrite(linear: number, access: number, high = 0): OpenWrite {
+		if (this.pool.makeRoom(MOST_AT_ONCE)) this.observer.flushTlb();
+		const place = this.map(linear, high, access, true);
 		this.observer.flushTlb();
+		return { ...place, rights: this.needsStep(access) };
 	}
 
-	private destroy(table: ShadowTable): void {
-		const base = table.frame * 4096;
-		if (table.kind === TableKind.root) {
-			for (let index = 0; index < VMM_DIRECTORY_INDEX; index++) {
-				const entry = this.read(base + index * 4);
-				if ((entry & Entry.present) !== 0) this.byFrame.get(entry >>> 12)?.parents.delete(base + index * 4);
-			}
-		} else {
-			for (let index = 0; index < 1024; index++) this.dropEntry(table, index);
-			for (const parent of table.parents) this.write(parent, 0);
-		}
-		this.tables.delete(table.key);
-		this.byFrame.delete(table.frame);
-		const same = this.byGuestPage.get(table.guestPage);
-		if (same?.includes(table)) {
-			same.splice(same.indexOf(table), 1);
-			if (same.length === 0) {
-				this.byGuestPage.delete(table.guestPage);
-				this.traces.clear(table.guestPage, Trace.table);
-			}
-		}
-		this.frames.release(table.frame);
-	}
-
-	/** Takes one entry out of a table; the page that it mapped, or -1. */
-	private dropEntry(table: ShadowTable, index: number): number {
-		const at = table.frame * 4096 + index * 4;
-		const old = this.read(at);
-		if ((old & Entry.present) === 0) return -1;
-		const page = table.pages[index]!;
-		this.reverse.remove(page, at);
-		this.write(at, 0);
-		if (table.kind === TableKind.table && this.observer.hasCode(page)) this.observer.codeMappingDropped(page);
-		return page;
+	closeWrite({ table, index, above, rights }: OpenWrite): void {
+		const { pool } = this;
+		const at = table.entryAddress(index);
+		if (!table.alive || (pool.low(at) & Entry.present) === 0) return;
+		pool.setLow(at, pool.low(at) & ~Entry.writable);
+		// The entry with the rights of a supervisor page is made anew when it is next used.
+		if (rights && above === undefined) pool.drop(table, index);
+		else if (rights && above?.table.alive) pool.drop(above.table, above.index);
+		this.observer.flushTlb();
 	}
 
 	/** Traces the page table that holds a guest entry although no shadow was made of it; -1 for none. */
 	traceTable(entryAddress: number): void {
-		if (entryAddress >= 0) this.table(TableKind.table, entryAddress >>> 12, 0);
+		if (entryAddress >= 0)
+			this.pool.obtain({ level: 1, direct: false, quadrant: 0, rights: this.rights }, Math.floor(entryAddress / 4096));
 	}
 
-	/** Follows a write to a guest page that holds page tables or directories. @param address guest-physical. */
+	/** Follows a write to a guest page that holds page tables of any level. @param address guest-physical. */
 	guestTableWritten(address: number, length: number): void {
-		const page = address >>> 12;
-		const same = this.byGuestPage.get(page);
-		if (same === undefined) return;
-		const first = (address & 0xfff) >> 2;
-		const last = Math.min(((address & 0xfff) + length - 1) >> 2, 1023);
+		const { pool } = this;
+		const same = pool.ofGuestPage(Math.floor(address / 4096));
+		if (same.length === 0) return;
+		const offset = address % 4096;
+		const end = Math.min(offset + length, 4096);
 		for (const table of [...same]) {
-			if (++table.writes > FLOOD_LIMIT && table !== this.root && !this.holdsCode(table)) {
-				this.destroy(table);
+			if (++table.writes > FLOOD_LIMIT && !table.pinned && !this.holdsCode(table)) {
+				pool.destroy(table);
 				this.observer.flushTlb();
 				continue;
 			}
+			const [first, last] = this.shadowEntries(table, offset, end - 1);
+			const own = pool.endOf(table);
 			for (let index = first; index <= last; index++) {
-				if (table.kind === TableKind.table) this.dropEntry(table, index);
-				else this.unlink(table, index);
+				if (index < own) pool.drop(table, index);
+				if (table.level === 2) this.directoryEntryChanged(table, index);
 			}
 		}
 	}
 
+	/** The entries of a shadow table that shadow the bytes from one offset in the guest's table to another, both inclusive. */
+	private shadowEntries(table: ShadowTable, first: number, last: number): [number, number] {
+		if (this.mode !== PagingMode.bits32) return [first >> 3, last >> 3];
+		const { level, quadrant } = table.role;
+		// An entry of a page directory covers 4 MBytes there and 2 MBytes here.
+		const width = level === 2 ? 2 : 1;
+		const skipped = quadrant * (ENTRIES / width);
+		const from = ((first >> 2) - skipped) * width;
+		const to = ((last >> 2) - skipped) * width + width - 1;
+		return [Math.max(from, 0), Math.min(to, ENTRIES - 1)];
+	}
+
+	private directoryEntryChanged(table: ShadowTable, index: number): void {
+		if (this.fourLevel) return;
+		for (const [gib, root] of this.roots.entries())
+			if (root === table) this.observer.directoryEntryChanged(gib * ENTRIES + index);
+	}
+
 	private holdsCode(table: ShadowTable): boolean {
-		if (table.kind !== TableKind.table) return false;
-		for (let index = 0; index < 1024; index++) {
-			const present = (this.read(table.frame * 4096 + index * 4) & Entry.present) !== 0;
+		if (table.level !== 1) return false;
+		for (let index = 0; index < ENTRIES; index++) {
+			const present = (this.pool.low(table.entryAddress(index)) & Entry.present) !== 0;
 			if (present && this.observer.hasCode(table.pages[index]!)) return true;
 		}
 		return false;
 	}
 
-	private unlink(root: ShadowTable, index: number): void {
-		if (index !== VMM_DIRECTORY_INDEX) {
-			const at = root.frame * 4096 + index * 4;
-			const old = this.read(at);
-			if ((old & Entry.present) !== 0) {
-				this.byFrame.get(old >>> 12)?.parents.delete(at);
-				this.write(at, 0);
-			}
-		}
-		if (root === this.root) this.observer.directoryEntryChanged(index);
-	}
-
 	/** Lets a page-table page be written freely: its shadows are dropped and come back, traced, when next used. */
 	forgetTables(page: number): void {
-		for (const table of [...(this.byGuestPage.get(page) ?? [])]) {
-			if (table === this.root) {
-				for (let index = 0; index < VMM_DIRECTORY_INDEX; index++) this.unlink(table, index);
-				this.traces.clear(page, Trace.table);
-			} else this.destroy(table);
+		for (const table of [...this.pool.ofGuestPage(page)]) {
+			this.pool.destroy(table);
+			if (table.level === 2)
+				for (let index = 0; index < this.pool.endOf(table); index++) this.directoryEntryChanged(table, index);
 		}
+		this.traces.clear(page, Trace.table);
 		this.observer.flushTlb();
 	}
 
 	/** Takes the write permission from every mapping of a page that is traced from now on. */
 	private protect(page: number): void {
-		for (const at of this.reverse.of(page)) this.write(at, this.read(at) & ~Entry.writable);
+		const { pool } = this;
+		pool.reverse.forEach(page, (table, index) => {
+			const at = table.entryAddress(index);
+			pool.setLow(at, pool.low(at) & ~Entry.writable);
+		});
 		this.observer.flushTlb();
 	}
+}
 
-	/** A shadow entry at a host-physical address. */
-	read(address: number): number {
-		return this.i32[(RAM_BASE + address) >>> 2]!;
-	}
+interface Place {
+	readonly table: ShadowTable;
+	readonly index: number;
+}
 
-	private write(address: number, entry: number): void {
-		this.host.write(address, 4, entry >>> 0);
-	}
+/** An entry of a shadow page table; of a page that is part of a large one also the entry that shadows the large page's. */
+interface MappedPlace extends Place {
+	readonly above?: Place;
+}
+
+/** A write that was let through. */
+export interface OpenWrite extends MappedPlace {
+	/** The rights too are those of this one access. */
+	readonly rights: boolean;
 }

@@ -32,8 +32,8 @@ export class TranslatedExecution implements KernelExecution, TranslationHooks {
 	private stackOf = -1;
 
 	constructor(private readonly monitor: Monitor) {
-		const { vmm, vcpu, shadow, physical, code, observer } = monitor;
-		this.source = new TranslationSource(code, vcpu, shadow, physical);
+		const { vmm, vcpu, shadow, code, observer } = monitor;
+		this.source = new TranslationSource(code, vcpu, shadow);
 		this.cache = new TranslationCache(vmm, this.source, {
 			codePageAdded: (page) => shadow.traces.set(page, Trace.code),
 			codePageRemoved: (page) => shadow.traces.clear(page, Trace.code),

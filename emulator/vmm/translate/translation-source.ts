@@ -1,29 +1,22 @@
 // Guest code as the translator reads it: which addresses are to be simulated, and under which page-directory entries
 // translations were made.
 
-import { Entry } from "../guest/guest-page-walk.ts";
-import type { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";
 import type { GuestCode } from "../guest-code.ts";
 import type { ShadowPageTables } from "../shadow/shadow-page-tables.ts";
 import type { VirtualCpu } from "../virtual-cpu.ts";
 import type { Fragment } from "./fragment.ts";
 import type { GuestCodeSource, TranslationCache } from "./translation-cache.ts";
 
-/** A and D of an entry do not change what it maps. */
-const IGNORED = Entry.accessed | Entry.dirty;
-const NO_DIRECTORY = -1;
-
 export class TranslationSource implements GuestCodeSource {
 	cache!: TranslationCache;
 	private readonly simulated = new Set<number>();
-	/** By page-directory index: the entry under which code was translated there. */
+	/** By number of the 2 MBytes: the page-directory entry under which code was translated there. */
 	private readonly witnesses = new Map<number, number>();
 
 	constructor(
 		private readonly code: GuestCode,
 		private readonly vcpu: VirtualCpu,
 		private readonly shadow: ShadowPageTables,
-		private readonly physical: GuestPhysicalMemory,
 	) {}
 
 	get shortFlagForms(): boolean {
@@ -51,15 +44,13 @@ export class TranslationSource implements GuestCodeSource {
 	/** A fragment was made: remembers under which page-directory entries. */
 	translated(fragment: Fragment): void {
 		for (const linear of [fragment.guestStart, fragment.guestEnd - 1]) {
-			const index = linear >>> 22;
+			const index = linear >>> 21;
 			if (!this.witnesses.has(index)) this.witnesses.set(index, this.directoryEntry(index));
 		}
 	}
 
 	private directoryEntry(index: number): number {
-		if (!this.shadow.walk.paging) return NO_DIRECTORY;
-		const address = ((this.vcpu.cr3 & 0xfffff000) | (index << 2)) >>> 0;
-		return this.physical.read32(address) & ~IGNORED;
+		return this.shadow.walk.directoryEntry(index << 21);
 	}
 
 	/** Another page directory is in use: fragments under entries that differ are dropped. */
@@ -67,11 +58,11 @@ export class TranslationSource implements GuestCodeSource {
 		for (const index of [...this.witnesses.keys()]) this.directoryEntryChanged(index);
 	}
 
-	/** An entry of the current page directory may have changed. */
+	/** The entry of the current page directory for the 2 MBytes with this number may have changed. */
 	directoryEntryChanged(index: number): void {
 		const witness = this.witnesses.get(index);
 		if (witness === undefined || witness === this.directoryEntry(index)) return;
 		this.witnesses.delete(index);
-		this.cache.linearRangeChanged(index * 0x400000, (index + 1) * 0x400000);
+		this.cache.linearRangeChanged(index * 0x200000, (index + 1) * 0x200000);
 	}
 }
