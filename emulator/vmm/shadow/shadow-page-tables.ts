@@ -60,6 +60,9 @@ const MOST_AT_ONCE = 5;
 /** In TableRole.rights: the guest's CR0.WP is 0. */
 const UNPROTECTED = 8;
 
+/** Bits of CR4 that the hardware does not have as the guest has them, see hardwareCr4; PSE has no meaning there. */
+export const SHADOWED_CR4 = Cr4.pae | Cr4.smep | Cr4.smap;
+
 /** What the shadow tables tell the rest of the VMM. */
 export interface ShadowObserver {
 	/** The host's TLB may hold translations that are no longer right. */
@@ -130,6 +133,14 @@ export class ShadowPageTables {
 	/** Host frame of the root in use: what the host's CR3 has to hold. */
 	get rootFrame(): number {
 		return this.fourLevel ? this.roots[0]!.frame : this.pointerFrame;
+	}
+
+	/**
+	 * What the hardware has of the bits of CR4 in SHADOWED_CR4: PAE always; SMEP and SMAP, which tell pages of the guest apart, only while the
+	 * guest pages. Its CR0.PG and CR0.WP and EFER.NXE are always set; without NXE a fetch could not be told from a read.
+	 */
+	get hardwareCr4(): number {
+		return Cr4.pae | (this.mode === PagingMode.none ? 0 : this.controls.cr4 & (Cr4.smep | Cr4.smap));
 	}
 
 	/** Number of shadow tables in host memory, without the page-directory-pointer table. */
@@ -246,6 +257,25 @@ export class ShadowPageTables {
 	}
 
 	/**
+	 * Follows a page fault that the host took in guest code.
+	 * @param errorCode what the host pushed. @param alignmentCheck EFLAGS.AC, when the access was an explicit one as far as is known.
+	 */
+	pageFault(linear: number, errorCode: number, alignmentCheck: boolean, high = 0): FillResult {
+		let access = errorCode & (Access.write | Access.user | Access.fetch);
+		if (alignmentCheck && (access & (Access.user | Access.fetch)) === 0) access |= Access.alignmentCheck;
+		// SMAP forbids implicit supervisor accesses even with EFLAGS.AC set, and no bit tells them (SDM Vol. 3A §4.6.1): it was one when the
+		// shadow allows the access already.
+		const implicit =
+			(this.controls.cr4 & Cr4.smap) !== 0 &&
+			(access & Access.alignmentCheck) !== 0 &&
+			this.allows(linear, access, high);
+		const result = this.fill(linear, access, high);
+		if (!implicit || result !== FillResult.filled || !this.walk.user) return result;
+		this.walk.errorCode = Entry.present | (access & Access.write);
+		return FillResult.fault;
+	}
+
+	/**
 	 * With CR0.WP = 0, a supervisor's write to a read-only user page while SMEP or SMAP is on: the page must not stay a supervisor page,
 	 * as these would not see it then.
 	 */
@@ -254,8 +284,8 @@ export class ShadowPageTables {
 		return (controls.cr4 & (Cr4.smep | Cr4.smap)) !== 0 && !walk.writable && walk.user && (access & Access.user) === 0;
 	}
 
-	/** Whether the shadow allows the access already, so that the hardware had another reason to fault. */
-	allows(linear: number, access: number, high = 0): boolean {
+	/** Whether the shadow maps the address with these rights. */
+	private allows(linear: number, access: number, high: number): boolean {
 		const needed = Entry.present | (access & (Access.write | Access.user));
 		let table: ShadowTable | undefined = this.roots[this.fourLevel ? 0 : linear >>> 30];
 		while (table !== undefined) {
