@@ -1,6 +1,7 @@
 // Privileged instructions that paravirtual kernels still execute, and that fault: the VMM does what they mean to the guest
 // (xen/arch/x86/pv/emul-priv-op.c). User code may do I/O if the guest's kernel said so (PHYSDEVOP_set_iopl).
 
+import type { PortBus } from "../../cpu/port-io.ts";
 import { Segment, State } from "../../isa/state.ts";
 import type { Domain } from "./domain.ts";
 import { guestCpuid } from "./guest-cpuid.ts";
@@ -20,6 +21,9 @@ const GUEST_CR4 = 0x628;
 /** ud2a; .ascii "xen": CPUID behind it is the VMM's. */
 const FORCED = [0x0f, 0x0b, 0x78, 0x65, 0x6e];
 const LONGEST = 15;
+
+/** A bus on which no device is. */
+const NO_PORTS: PortBus = { read: (_port, size) => 2 ** (size * 8) - 1, write: () => {} };
 
 interface Decoded {
 	readonly bytes: Uint8Array;
@@ -95,7 +99,7 @@ export class PrivilegedInstructions {
 		if (opcode === undefined) return false;
 		const kernel = domain.kernelMode(frame.cs);
 		if (this.isPortInstruction(opcode)) {
-			if (!domain.privileged || (!kernel && domain.vcpu.iopl < 3)) return false;
+			if (!kernel && domain.vcpu.iopl < 3) return false;
 			return this.portInstruction(domain, decoded, opcode);
 		}
 		if (!kernel) return false;
@@ -222,7 +226,11 @@ export class PrivilegedInstructions {
 		return true;
 	}
 
-	// Ports: Domain 0's.
+	// Ports: Domain 0's. For the others nothing answers there.
+
+	private ports(domain: Domain): PortBus {
+		return domain.privileged ? this.hypervisor.host.devices.ports : NO_PORTS;
+	}
 
 	private isPortInstruction(opcode: number): boolean {
 		return (
@@ -231,8 +239,8 @@ export class PrivilegedInstructions {
 	}
 
 	private portInstruction(domain: Domain, { bytes, at, size16, rep }: Decoded, opcode: number): boolean {
-		const { state, hypervisor } = this;
-		const { ports } = hypervisor.host.devices;
+		const { state } = this;
+		const ports = this.ports(domain);
 		const size = (opcode & 1) === 0 ? 1 : size16 ? 2 : 4;
 		const immediate = opcode < 0xe8 && opcode >= 0xe4;
 		const port = immediate ? (bytes[at + 1] ?? 0) : state.gpr32(RDX) & 0xffff;
@@ -261,7 +269,7 @@ export class PrivilegedInstructions {
 		next: number,
 	): boolean {
 		const { state, hypervisor } = this;
-		const { ports } = hypervisor.host.devices;
+		const ports = this.ports(domain);
 		const bits = domain.wide ? 64 : 32;
 		const count = BigInt.asUintN(bits, state.gpr64(RCX));
 		if (rep && count === 0n) {

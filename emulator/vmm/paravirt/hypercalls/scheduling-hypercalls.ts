@@ -106,6 +106,9 @@ export class SchedulingHypercalls {
 		// A domain has one vCPU.
 		if (call.int(1) !== 0) return failure("ENOENT");
 		switch (command) {
+			case 2:
+				// The last vCPU of a domain goes down with it.
+				return this.shutDown(domain, ShutdownReason.poweroff);
 			case 3:
 				return 1;
 			case 4:
