@@ -70,6 +70,12 @@ function hugePageMark(low: number, high: number): number {
 	return ((high << 2) | (low >>> 30)) & (LARGE_PAGE_MARKS - 1);
 }
 
+export interface LargePageMarks {
+	readonly large: Int32Array;
+	readonly huge: Int32Array;
+	readonly stamp: number;
+}
+
 export class Paging {
 	private readonly i32: Int32Array;
 	private readonly physical: PhysicalMemory;
@@ -251,6 +257,17 @@ export class Paging {
 			if (cr4 & Cr4.SMEP || (cr4 & Cr4.PAE && i32[State.efer >> 2]! & Efer.NXE)) error |= PageAccess.fetch;
 		}
 		throw new PageFault(error, low, high);
+	}
+
+	/** Which large pages may be in the TLB. */
+	save(): LargePageMarks {
+		return { large: this.largePages.slice(), huge: this.hugePages.slice(), stamp: this.stamp };
+	}
+
+	restore({ large, huge, stamp }: LargePageMarks): void {
+		this.largePages.set(large);
+		this.hugePages.set(huge);
+		this.stamp = stamp;
 	}
 
 	/** Forgets all translations in the TLB (SDM Vol. 3A §4.10.4.1). Global pages go with the rest. */

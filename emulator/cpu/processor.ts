@@ -3,7 +3,7 @@
 import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome, type ProcessorHooks } from "../engine/helper.ts";
 import type { PhysicalMemory } from "../engine/physical-memory.ts";
-import type { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
+import type { TlbState, TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
 import { Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { ControlRegisters } from "./control-registers.ts";
 import { ProcessorCore } from "./core.ts";
@@ -18,6 +18,7 @@ import { InterruptReturn } from "./interrupt-return.ts";
 import type { LocalApicPort } from "./local-apic-port.ts";
 import type { AccessWatch } from "./memory-access.ts";
 import { ModelSpecificRegisters } from "./model-specific-registers.ts";
+import type { LargePageMarks } from "./paging.ts";
 import { type PortBus, PortIo } from "./port-io.ts";
 import { Activity, Internal } from "./processor-state.ts";
 import { Cr0, Cr4, Eflags } from "./register-bits.ts";
@@ -47,6 +48,13 @@ export interface ProcessorSurroundings {
 
 /** `parameter` of deviceNotAvailable: what the instruction belongs to. */
 export const CoprocessorUse = { x87: 0, mmx: 1, sse: 2, wait: 3 } as const;
+
+/** State that does not lie in the processor's bytes. */
+export interface ProcessorExtras {
+	readonly tlb: TlbState;
+	readonly paging: LargePageMarks;
+	readonly delivered: number;
+}
 
 export class ArchitecturalProcessor implements ProcessorHooks {
 	readonly core: ProcessorCore;
@@ -147,6 +155,25 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		this.modelSpecific.reset();
 		this.vmx?.reset();
 		this.applyWatches();
+	}
+
+	/** What a snapshot needs besides the state bytes. */
+	save(): ProcessorExtras {
+		return { tlb: this.core.state.tlb.save(), paging: this.core.paging.save(), delivered: this.delivery.delivered };
+	}
+
+	/**
+	 * Makes everything follow from the state bytes that were replaced as a whole. The TLB is as in the snapshot, unless pages are watched,
+	 * which must not be in it. @param putBack replaces the bytes of state and TLB
+	 */
+	restore({ tlb, paging, delivered }: ProcessorExtras, putBack: () => void): void {
+		putBack();
+		this.restored();
+		putBack();
+		this.core.state.tlb.restore(tlb);
+		this.core.paging.restore(paging);
+		this.delivery.delivered = delivered;
+		if (this.watches.length > 0) this.core.paging.flush();
 	}
 
 	/** To be called after the state bytes were replaced as a whole (a snapshot was restored). */

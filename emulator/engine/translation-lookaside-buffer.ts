@@ -8,6 +8,12 @@ const NO_TAG = -1n;
 /** Generations that fit in the tag: bits 11:1, but not all ones, which the tag of the last page would share with NO_TAG; bit 0 is "user". */
 const GENERATIONS = (1 << 11) - 1;
 
+export interface TlbState {
+	readonly generation: number;
+	readonly fills: number;
+	readonly flushes: number;
+}
+
 export class TranslationLookasideBuffer {
 	private generation = 1;
 	fills = 0;
@@ -15,6 +21,17 @@ export class TranslationLookasideBuffer {
 
 	constructor(private readonly physical: PhysicalMemory) {
 		this.clear();
+	}
+
+	/** What does not lie in the memory that the entries lie in. */
+	save(): TlbState {
+		return { generation: this.generation, fills: this.fills, flushes: this.flushes };
+	}
+
+	restore({ generation, fills, flushes }: TlbState): void {
+		this.generation = generation;
+		this.fills = fills;
+		this.flushes = flushes;
 	}
 
 	private clear(): void {

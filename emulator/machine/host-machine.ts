@@ -133,6 +133,20 @@ export class HostMachine {
 		this.reset();
 	}
 
+	/** Nanoseconds that the processor has stood halted. */
+	get idleTime(): number {
+		return this.idle;
+	}
+
+	/** Time as a snapshot has it, and no decoded code; devices, memory and processor are restored by the caller. */
+	beginRestore(retired: number, idle: number): void {
+		this.pending = undefined;
+		this.engine.code.flush();
+		this.engine.setRetired(retired);
+		this.idle = idle;
+		this.clock.restore(retired + idle);
+	}
+
 	/** The reset line was pulled: processor and devices begin anew, memory keeps its bytes, and virtual time goes on. */
 	reset(): void {
 		this.pending = undefined;

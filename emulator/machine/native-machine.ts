@@ -20,13 +20,14 @@ import { describeException, exceptionMnemonic } from "./exception-names.ts";
 import { FirmwareRom } from "./firmware-rom.ts";
 import { sha256 } from "./hash.ts";
 import { HostMachine, type HostStop } from "./host-machine.ts";
+import { type HostSnapshot, restoreHostSnapshot, takeHostSnapshot } from "./host-snapshot.ts";
 import type { IommuView } from "./hypervisor-views.ts";
 import type { LoadTarget } from "./loaders/boot-state.ts";
 import { loadImage } from "./loaders/load-image.ts";
 import { openDisks, optionalDevices } from "./optional-configuration.ts";
 import { RegisterFile } from "./register-file.ts";
 import type { RemappingView } from "./remapping-view.ts";
-import { SerialInput } from "./serial-input.ts";
+import { SerialInput, type SerialInputState } from "./serial-input.ts";
 import {
 	type Address,
 	type AddressSpace,
@@ -35,6 +36,7 @@ import {
 	type ExecutionBreakpoint,
 	type MachineConfiguration,
 	MachineError,
+	type MachineSnapshot,
 	type MachineStatistics,
 	type Mapping,
 	type Processor,
@@ -158,6 +160,13 @@ class NativeProcessor implements Processor {
 		const physical = translateInspected(this.host.physical, inspectedTables(this.host.processor.core.state), linear);
 		return physical === undefined ? undefined : BigInt(physical);
 	}
+}
+
+interface NativeSnapshot extends MachineSnapshot {
+	readonly host: HostSnapshot;
+	readonly ended: Stop | undefined;
+	readonly input: SerialInputState;
+	readonly events: unknown;
 }
 
 export class NativeMachine implements VirtualMachine {
@@ -472,6 +481,27 @@ export class NativeMachine implements VirtualMachine {
 
 	reset(): void {
 		this.start();
+	}
+
+	/** Absent with firmware, whose shadow memory is not part of a snapshot. */
+	get takeSnapshot(): VirtualMachine["takeSnapshot"] {
+		if (this.configuration.firmware) return undefined;
+		return (previous) => {
+			const host = takeHostSnapshot(this.host, (previous as NativeSnapshot | undefined)?.host);
+			const { ended, input, events } = this;
+			return { bytes: host.bytes, host, ended, input: input.save(), events: events.save() } satisfies NativeSnapshot;
+		};
+	}
+
+	restoreSnapshot(snapshot: MachineSnapshot): void {
+		const { host, ended, input, events } = snapshot as NativeSnapshot;
+		restoreHostSnapshot(this.host, host);
+		this.input.restore(input);
+		this.events.restore(events);
+		this.ended = ended;
+		this.pending = this.shown = undefined;
+		this.resetAsked = false;
+		this.ranOut = true;
 	}
 
 	statistics(): MachineStatistics {

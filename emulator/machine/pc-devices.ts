@@ -237,6 +237,11 @@ export class PcDevices {
 
 	private picAsserts = false;
 
+	/** They are restored behind the devices that drive their inputs. */
+	get interruptControllers(): readonly Device[] {
+		return [this.pic, this.localApic, this.ioApic];
+	}
+
 	/** The processor's interrupt acknowledge cycle: the vector. */
 	acknowledge(): number {
 		return this.localApic.enabled ? this.localApic.acknowledge() : this.pic.acknowledge();

@@ -7,14 +7,17 @@ import { useHostHash } from "./hash.ts";
 import { NativeMachine } from "./native-machine.ts";
 import { RecordedMachine } from "./recorded-machine.ts";
 import type { Position } from "./recording.ts";
+import type { MachineSnapshot } from "./virtual-machine.ts";
 
 useHostHash((bytes) => createHash("sha256").update(bytes).digest("hex"));
 
-function kernel32(): { machine: RecordedMachine; output: () => string } {
+/** @param distance instructions between two snapshots; none is taken in a run as short as these otherwise */
+function kernel32(distance?: number): { machine: RecordedMachine; output: () => string } {
 	const path = fileURLToPath(new URL("../../extension/samples/kernel32/kernel32.elf", import.meta.url));
 	const bytes = new Uint8Array(readFileSync(path));
 	const machine = new RecordedMachine(
 		new NativeMachine({ vmm: "none", memory: 16 << 20, image: { name: "kernel32.elf", bytes } }),
+		distance,
 	);
 	let text = "";
 	machine.onSerialOutput((given) => {
@@ -49,36 +52,69 @@ function goTo(machine: RecordedMachine, to: Position): void {
 	machine.arm();
 }
 
-test("every stop of a session can be gone back to, in any order, with steps, input and changes on the way", () => {
-	const { machine, output } = kernel32();
-	const seen: Seen[] = [];
-	machine.setEventFilters([{ id: 1, event: "exception" }]);
-	for (let round = 0; round < 12; round++) {
-		machine.run(40_001);
-		seen.push(look(machine));
-		for (let step = 0; step < 40; step++) machine.step(1, { takeInterrupts: round % 3 === 2 });
-		seen.push(look(machine));
-		if (round === 3) machine.serialInput(new TextEncoder().encode("hello\n"));
-		if (round === 5) {
-			machine.processors()[0]!.writeMemory({ space: "gpa", value: 0xf00000n }, new Uint8Array([1, 2, 3]));
+for (const distance of [undefined, 25_000, 3])
+	test(`every stop of a session can be gone back to, in any order; snapshots: ${distance ?? "none"}`, () => {
+		const { machine, output } = kernel32(distance);
+		const rounds = distance === 3 ? 3 : 12;
+		const seen: Seen[] = [];
+		machine.setEventFilters([{ id: 1, event: "exception" }]);
+		for (let round = 0; round < rounds; round++) {
+			machine.run(40_001);
 			seen.push(look(machine));
+			for (let step = 0; step < 40; step++) machine.step(1, { takeInterrupts: round % 3 === 2 });
+			seen.push(look(machine));
+			if (round === 3) machine.serialInput(new TextEncoder().encode("hello\n"));
+			if (round === 5) {
+				machine.processors()[0]!.writeMemory({ space: "gpa", value: 0xf00000n }, new Uint8Array([1, 2, 3]));
+				seen.push(look(machine));
+			}
 		}
+		const printed = output();
+		assert.ok(printed.length > 0);
+		assert.ok(new Set(seen.map(({ at }) => `${at.instructions} ${at.linear}`)).size > rounds);
+		assert.equal(machine.origins().length > 1, distance !== undefined);
+		// Away and back in an order that is neither that of the run nor its reverse.
+		for (let n = 0; n < seen.length; n++) {
+			const index = (n * 7 + 3) % seen.length;
+			const { at } = seen[index]!;
+			goTo(machine, at);
+			const now = look(machine);
+			assert.equal(now.registers, seen[index]!.registers, `stop ${index}`);
+			// Both sides of the debugger's own write have one position: the way there ends before it.
+			if (index !== seen.findIndex((one) => one.at.instructions === at.instructions)) continue;
+			assert.equal(now.memory, seen[index]!.memory, `stop ${index}`);
+		}
+		assert.equal(output(), printed, "nothing is printed twice");
+	});
+
+test("a snapshot holds the whole machine: the run that goes on from any of them ends like the first", () => {
+	const path = fileURLToPath(new URL("../../extension/samples/kernel32/kernel32.elf", import.meta.url));
+	const image = { name: "kernel32.elf", bytes: new Uint8Array(readFileSync(path)) };
+	const machine = new NativeMachine({ vmm: "none", memory: 16 << 20, image });
+	const snapshots: MachineSnapshot[] = [];
+	for (let part = 0; part < 24; part++) {
+		machine.run(part % 2 === 0 ? 37_000 : 900_001);
+		snapshots.push(machine.takeSnapshot!(snapshots.at(-1)));
 	}
-	const printed = output();
-	assert.ok(printed.length > 0);
-	assert.ok(new Set(seen.map(({ at }) => `${at.instructions} ${at.linear}`)).size > 20);
-	// Away and back in an order that is neither that of the run nor its reverse.
-	for (let n = 0; n < seen.length; n++) {
-		const index = (n * 7 + 3) % seen.length;
-		const { at } = seen[index]!;
-		goTo(machine, at);
-		const now = look(machine);
-		assert.equal(now.registers, seen[index]!.registers, `stop ${index}`);
-		// Both sides of the debugger's own write have one position: the way there ends before it.
-		if (index !== seen.findIndex((one) => one.at.instructions === at.instructions)) continue;
-		assert.equal(now.memory, seen[index]!.memory, `stop ${index}`);
+	const last = (snapshots.at(-1) as MachineSnapshot).bytes;
+	assert.ok(last < 4 << 20, `${last} bytes of the last snapshot are its own`);
+	const ending = () => {
+		const stop = machine.run(100_000_000);
+		const { interrupts } = machine.statistics() as unknown as { interrupts: { delivered: number } };
+		return {
+			stop,
+			interrupts,
+			count: machine.instructionCount(),
+			memory: machine.memoryHash(),
+			events: machine.events.total,
+		};
+	};
+	const first = ending();
+	assert.equal(first.stop?.reason, "debug-exit");
+	for (const snapshot of [...snapshots.keys()].reverse().map((index) => snapshots[index]!)) {
+		machine.restoreSnapshot(snapshot);
+		assert.deepEqual(ending(), first);
 	}
-	assert.equal(output(), printed, "nothing is printed twice");
 });
 
 test("a run that is gone back to and on goes the same way, and prints only what is new", () => {

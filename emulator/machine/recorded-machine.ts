@@ -34,8 +34,12 @@ export class RecordedMachine implements VirtualMachine {
 	/** The machine is within the steps that lie ahead in the recording. */
 	private isStepping = false;
 
-	constructor(private readonly machine: VirtualMachine) {
-		this.snapshots = new SnapshotSeries(machine);
+	/** @param snapshotDistance instructions between two snapshots at first */
+	constructor(
+		private readonly machine: VirtualMachine,
+		snapshotDistance?: number,
+	) {
+		this.snapshots = new SnapshotSeries(machine, snapshotDistance);
 		machine.onSerialOutput((bytes) => this.serial.add(bytes));
 		machine.onDebugConsole((byte) => this.console.add(new Uint8Array([byte])));
 	}

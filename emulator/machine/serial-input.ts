@@ -9,6 +9,12 @@ export interface LoggedInput {
 	readonly bytes: Uint8Array;
 }
 
+export interface SerialInputState {
+	readonly waiting: Uint8Array;
+	readonly armedFor: number | undefined;
+	readonly logged: number;
+}
+
 /** Nanoseconds after which a full receiver is tried again. */
 const RETRY = 100_000;
 const MOST_WAITING = 1 << 20;
@@ -16,7 +22,8 @@ const MOST_WAITING = 1 << 20;
 export class SerialInput {
 	readonly log: LoggedInput[] = [];
 	private waiting = new Uint8Array(0);
-	private armed = false;
+	/** When the port is tried next; undefined while nothing waits. */
+	private armedFor: number | undefined;
 
 	constructor(
 		private readonly clock: VirtualClock,
@@ -34,11 +41,24 @@ export class SerialInput {
 		this.arm(this.clock.now());
 	}
 
+	/** What waits for the guest, for restore(). */
+	save(): SerialInputState {
+		return { waiting: this.waiting.slice(), armedFor: this.armedFor, logged: this.log.length };
+	}
+
+	/** To be called when the clock has been restored, which drops all alarms. */
+	restore({ waiting, armedFor, logged }: SerialInputState): void {
+		this.waiting = waiting.slice();
+		this.log.length = logged;
+		this.armedFor = undefined;
+		if (armedFor !== undefined) this.arm(armedFor);
+	}
+
 	private arm(time: number): void {
-		if (this.armed) return;
-		this.armed = true;
+		if (this.armedFor !== undefined) return;
+		this.armedFor = time;
 		this.clock.at(time, () => {
-			this.armed = false;
+			this.armedFor = undefined;
 			this.waiting = this.waiting.slice(this.port.receive(this.waiting));
 			if (this.waiting.length > 0) this.arm(this.clock.now() + RETRY);
 		});

@@ -21,9 +21,15 @@ const MOST_SNAPSHOTS = 24;
 
 export class SnapshotSeries {
 	private snapshots: Snapshot[] = [];
-	private distance = DISTANCE;
+	private distance: number;
 
-	constructor(private readonly machine: VirtualMachine) {}
+	/** @param firstDistance instructions between two snapshots until there are many */
+	constructor(
+		private readonly machine: VirtualMachine,
+		private readonly firstDistance = DISTANCE,
+	) {
+		this.distance = firstDistance;
+	}
 
 	/** The count at which the next snapshot is to be taken; never for a machine that cannot. */
 	due(now: number): number {
@@ -64,6 +70,6 @@ export class SnapshotSeries {
 
 	clear(): void {
 		this.snapshots = [];
-		this.distance = DISTANCE;
+		this.distance = this.firstDistance;
 	}
 }

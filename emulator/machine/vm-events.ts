@@ -96,6 +96,11 @@ interface Ring {
 	readonly reasons: Map<string, number>;
 }
 
+interface SavedLog {
+	readonly total: number;
+	readonly rings: readonly Ring[];
+}
+
 /** Events of each kind that are kept. A kind has its own ring, so that a flood of faults does not push the hypercalls out. */
 const CAPACITY = 4096;
 /** Reasons of one kind that are counted apart; what is beyond is counted as "other". */
@@ -122,6 +127,29 @@ export class VmEventLog implements VmEventTimeline {
 		for (const ring of Object.values(this.rings)) {
 			ring.entries.length = ring.count = 0;
 			ring.reasons.clear();
+		}
+	}
+
+	/** The log as it is, for restore(). */
+	save(): unknown {
+		const rings = Object.values(this.rings).map(({ kind, entries, count, reasons }) => ({
+			kind,
+			entries: entries.slice(),
+			count,
+			reasons: new Map(reasons),
+		}));
+		return { total: this.total, rings } satisfies SavedLog;
+	}
+
+	restore(state: unknown): void {
+		const { total, rings } = state as SavedLog;
+		this.total = total;
+		for (const { kind, entries, count, reasons } of rings) {
+			const ring = this.rings[kind];
+			ring.entries.splice(0, ring.entries.length, ...entries);
+			ring.count = count;
+			ring.reasons.clear();
+			for (const [reason, number] of reasons) ring.reasons.set(reason, number);
 		}
 	}
 
