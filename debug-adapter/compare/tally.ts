@@ -31,6 +31,7 @@ const NOTHING: Readonly<Record<Charged, number>> = {
 /** A part of the statistics that a technique may not have. */
 interface Statistics {
 	readonly bt?: { readonly directExecution?: number };
+	readonly traps?: { readonly directExecution?: number };
 	readonly mmu?: { readonly traceWrites?: number };
 }
 
@@ -49,7 +50,8 @@ export function takeTally(machine: VirtualMachine): Tally {
 	const statistics = machine.statistics() as Statistics;
 	counts.traceWrites = statistics.mmu?.traceWrites ?? 0;
 	// After a hidden fault user code goes on where it was; all else goes to the guest's kernel.
-	counts.switches = Math.max(0, (statistics.bt?.directExecution ?? 0) - hiddenInUserCode);
+	const entries = (statistics.bt ?? statistics.traps)?.directExecution ?? 0;
+	counts.switches = Math.max(0, entries - hiddenInUserCode);
 	return { counts, byReason };
 }
 

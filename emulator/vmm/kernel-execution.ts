@@ -30,8 +30,6 @@ export interface TranslationHooks {
 	directoryEntryChanged(index: number): void;
 	/** Another page directory is in use. */
 	rootChanged(): void;
-	/** The kernel instruction at a linear address trapped and was emulated. */
-	trapped(eip: number, instruction: InstructionBytes): void;
 }
 
 export interface KernelExecution {
@@ -48,6 +46,8 @@ export interface KernelExecution {
 	run(shadow: boolean, at: number): void;
 	/** A privileged or sensitive instruction of directly running code trapped: executes it and goes on. False when it is none. */
 	emulatePrivileged(instruction: InstructionBytes, next: number): boolean;
+	/** The kernel instruction at EIP trapped on memory and was emulated. @param traced it wrote to a write-traced page */
+	emulated(eip: number, instruction: InstructionBytes, traced: boolean): void;
 	/** SS was loaded by the VMM. */
 	stackSegmentLoaded(): void;
 	/** The guest's state at an address where the host stands at CPL 1. */

@@ -79,7 +79,7 @@ export class TrapHandler {
 		const { instruction, next } = this.code.instructionAt(eip);
 		if (this.emulator.execute(instruction, next)) {
 			this.untraced = 0;
-			if (!this.guest.user) this.kernel.translations?.trapped(eip, instruction);
+			if (!this.guest.user) this.kernel.emulated(eip, instruction, traced >= 0);
 			this.way.resume();
 			return;
 		}
@@ -125,7 +125,7 @@ export class TrapHandler {
 			return;
 		}
 		if (errorCode === 0 && this.emulator.execute(instruction, next)) {
-			if (!this.guest.user) this.kernel.translations?.trapped(eip, instruction);
+			if (!this.guest.user) this.kernel.emulated(eip, instruction, false);
 			this.way.resume();
 			return;
 		}

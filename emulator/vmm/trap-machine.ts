@@ -2,7 +2,7 @@
 // traps is emulated; what does not and runs wrongly is reported.
 
 import type { HostStop } from "../machine/host-machine.ts";
-import type { MachineConfiguration, MachineStatistics, VirtualMachine } from "../machine/virtual-machine.ts";
+import type { MachineConfiguration, MachineStatistics, Stop, VirtualMachine } from "../machine/virtual-machine.ts";
 import { DeprivilegedMachine } from "./deprivileged-machine.ts";
 import { VCPU } from "./hosted-machine.ts";
 import { Monitor, type MonitorSurroundings } from "./monitor.ts";
@@ -39,8 +39,17 @@ export class TrapMachine extends DeprivilegedMachine<DirectExecution> implements
 		const stop = this.host.run(instructions);
 		if (stop?.kind !== "breakpoint") return stop;
 		if (this.passed !== this.vcpu.view.eip && this.breakpoints.hits(this.vcpu, this.pcpu)) return stop;
-		this.passed = -1;
-		return this.runObserved();
+		const { retired } = this.host.engine;
+		const entered = this.runObserved();
+		if (this.host.engine.retired > retired) this.passed = -1;
+		return entered;
+	}
+
+	/** After a hidden page fault the host stands at the same instruction, which has not been passed. */
+	protected override advance(instructions: number): Stop | undefined {
+		const stop = super.advance(instructions);
+		if (this.passed >= 0 && this.vcpu.view.eip !== this.passed) this.passed = -1;
+		return stop;
 	}
 
 	/** One instruction, of which it is noted when it gives the guest something else than the bare machine. */

@@ -45,3 +45,38 @@ test("golden session: the timeline of a kernel under binary translation", async 
 		.filter((line) => !line.startsWith("<- hyperscope/eventCounts"));
 	assertGolden("events", import.meta.url, lines);
 });
+
+test("a sensitive instruction that runs wrongly under trap stops with what the guest got and what the hardware gives", async () => {
+	const client = new DapClient({ scrub: [[samples, "SAMPLES"]] });
+	const { exceptionBreakpointFilters } = await client.ask("initialize", { adapterID: "hyperscope", vmm: "trap" });
+	const offered = (exceptionBreakpointFilters as { filter: string }[]).map(({ filter }) => filter);
+	assert.ok(offered.includes("misbehaviour") && offered.includes("callout") && !offered.includes("translate"));
+	await client.ask("launch", {
+		program: `${samples}/kernel32/kernel32.elf`,
+		vmm: "trap",
+		append: "sensitive",
+		memory: "64M",
+		stopOnEntry: true,
+	});
+	await client.ask("configurationDone");
+	await client.event("stopped");
+	await client.ask("setExceptionBreakpoints", { filters: ["misbehaviour"] });
+	const seen: string[] = [];
+	for (const symbol of ["", "descriptor_tables"]) {
+		const stopped = await client.move("continue", thread);
+		assert.equal(stopped.reason, "exception");
+		const { description } = await client.ask("exceptionInfo", thread);
+		const [frame] = (await client.ask("stackTrace", { ...thread, levels: 1 })).stackFrames;
+		if (symbol) assert.equal(frame.name, symbol);
+		seen.push(description);
+	}
+	assert.match(
+		seen[0]!,
+		/^POPFD at 0x\w+ did not trap .* got IF 0, IOPL 0; the hardware would have given IF 1, IOPL 0\.$/,
+	);
+	assert.match(seen[1]!, /^SGDT at 0x\w+ did not trap .* got base 0xffc10000, limit 0xffff; /);
+	const { counts } = await client.ask("hyperscope/eventCounts", {});
+	const kinds = (counts as { kind: string; reason: string }[]).map(({ kind, reason }) => `${kind} ${reason}`);
+	for (const one of ["misbehaviour SGDT", "misbehaviour POPFD", "callout OUT"]) assert.ok(kinds.includes(one), one);
+	client.dispose();
+});

@@ -132,8 +132,8 @@ export class TranslatedExecution implements KernelExecution, TranslationHooks {
 			monitor.traps.refuseInstruction(instruction);
 		}
 		const shadowed = instruction.opcode === 0x17 || (instruction.opcode === 0x8e && instruction.reg === 2);
-		const straight =
-			site.kind !== "callout-end" && registers.eip === site.next && site.fragment.valid && vcpu.cpl === 0;
+		// Behind the callout of a POPF lies its short form, which is not for this image.
+		const straight = site.kind === "callout" && registers.eip === site.next && site.fragment.valid && vcpu.cpl === 0;
 		monitor.resume(shadowed, straight ? behind : 0);
 	}
 
@@ -225,6 +225,10 @@ export class TranslatedExecution implements KernelExecution, TranslationHooks {
 		this.stackOf = -1;
 	}
 
+	emulated(eip: number, instruction: InstructionBytes): void {
+		this.adaptation.trapped(eip, instruction);
+	}
+
 	/** Translated code has callouts for these; what traps in it is something else. */
 	emulatePrivileged(): boolean {
 		return false;
@@ -265,10 +269,6 @@ export class TranslatedExecution implements KernelExecution, TranslationHooks {
 
 	rootChanged(): void {
 		this.source.rootChanged();
-	}
-
-	trapped(eip: number, instruction: InstructionBytes): void {
-		this.adaptation.trapped(eip, instruction);
 	}
 }
 

@@ -151,15 +151,24 @@ export class DirectExecution implements KernelExecution {
 		const { monitor } = this;
 		const near = opcode === 0xff && reg !== 3 && reg !== 5;
 		if (near || !TRAPPING.has(classify(instruction))) return false;
-		const name = mnemonicOf(instruction.bytes);
-		const eip = monitor.registers.eip >>> 0;
-		const linear = (eip + monitor.vcpu.cs.base) >>> 0;
-		this.traps.set(name, (this.traps.get(name) ?? 0) + 1);
-		monitor.observer.record("callout", name, linear);
+		const linear = (monitor.registers.eip + monitor.vcpu.cs.base) >>> 0;
+		const name = this.count(instruction, linear);
 		const text = () => `Trap of the ${name} at 0x${linear.toString(16).padStart(8, "0")}`;
 		const perform = () => this.perform(instruction, next);
 		if (!monitor.work.stopsAt("callout", text, { address: linear }, perform)) perform();
 		return true;
+	}
+
+	/** Accesses to device memory, or beyond a truncated segment; writes to traced pages are counted apart. */
+	emulated(eip: number, instruction: InstructionBytes, traced: boolean): void {
+		if (!traced) this.count(instruction, (eip + this.monitor.vcpu.cs.base) >>> 0);
+	}
+
+	private count(instruction: InstructionBytes, linear: number): string {
+		const name = mnemonicOf(instruction.bytes);
+		this.traps.set(name, (this.traps.get(name) ?? 0) + 1);
+		this.monitor.observer.record("callout", name, linear);
+		return name;
 	}
 
 	private perform(instruction: InstructionBytes, next: number): void {
