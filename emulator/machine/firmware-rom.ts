@@ -1,7 +1,6 @@
 // The firmware in ROM: it ends at 4 GiB, its last 128 KB are seen below 1 MB too, and the host bridge's PAM registers put RAM in its place
 // there (Intel 82441FX data sheet, order number 290549, §3.2.17 "PAM").
 
-import type { PhysicalMemory } from "../engine/physical-memory.ts";
 import { MachineError } from "./virtual-machine.ts";
 
 const PAGE = 4096;
@@ -30,6 +29,16 @@ const PARTS: readonly (readonly [register: number, shift: 0 | 4, first: number, 
 	[6, 4, 0xec, 4],
 ];
 
+/** Memory with the ROM in it: the host's, or what a VMM gives its guest as such. */
+export interface ShadowableMemory {
+	poke(address: number, bytes: Uint8Array): boolean;
+	/**
+	 * Says what a page of 0xc0000-0xfffff is: where reads come from (the RAM at its address, or the ROM page with the given number; undefined
+	 * for neither) and whether writes reach the RAM.
+	 */
+	setShadow(page: number, reads: "ram" | number | undefined, writable: boolean): void;
+}
+
 export class FirmwareRom {
 	/** @throws {MachineError} when the size is none that a PC's ROM can have. */
 	constructor(
@@ -43,12 +52,12 @@ export class FirmwareRom {
 	}
 
 	/** Stores the ROM's bytes; the pages are ROM already. */
-	install(physical: PhysicalMemory): void {
+	install(physical: ShadowableMemory): void {
 		physical.poke(2 ** 32 - this.bytes.length, this.bytes);
 	}
 
 	/** Lets PAM0 to PAM6 say what 0xc0000-0xfffff is. */
-	shadow(physical: PhysicalMemory, pam: Uint8Array): void {
+	shadow(physical: ShadowableMemory, pam: Uint8Array): void {
 		for (const [register, shift, first, count] of PARTS) {
 			const attributes = pam[register]! >> shift;
 			for (let page = first; page < first + count; page++)

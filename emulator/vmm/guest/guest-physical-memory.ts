@@ -17,14 +17,47 @@ export class GuestPhysicalMemory {
 	/** Called after bytes of a page changed by another hand than the guest's own untraced stores. */
 	onWrite: (address: number, length: number) => void = () => {};
 
-	/** @param ramBytes a multiple of 4096. */
+	/** Called after a page has become something else. */
+	onPageChange: (page: number) => void = () => {};
+	/** Host frames of ROM pages by page number. */
+	private readonly rom = new Map<number, number>();
+	/** ROM pages that show at other pages: page number, number of the ROM page. */
+	private readonly shown = new Map<number, number>();
+	/** Pages that are not RAM but whose writes reach the RAM under them. */
+	private readonly writtenThrough = new Set<number>();
+
+	/**
+	 * @param ramBytes a multiple of 4096.
+	 * @param romBytes bytes of ROM that end at 4 GiB, a multiple of 4096.
+	 */
 	constructor(
 		readonly host: PhysicalMemory,
 		private readonly frames: HostFrames,
 		readonly ramBytes: number,
+		romBytes = 0,
 	) {
 		this.pmap = new Int32Array(ramBytes / 4096).fill(UNTOUCHED);
 		this.kind.fill(PageKind.ram, 0, ramBytes / 4096);
+		for (let page = this.kind.length - romBytes / 4096; page < this.kind.length; page++) {
+			this.kind[page] = PageKind.rom;
+			this.rom.set(page, frames.allocate());
+		}
+	}
+
+	/** See ShadowableMemory. */
+	setShadow(page: number, reads: "ram" | number | undefined, writable: boolean): void {
+		if (typeof reads === "number") this.shown.set(page, reads);
+		else this.shown.delete(page);
+		const isRam = reads === "ram" && writable;
+		if (writable && !isRam) this.writtenThrough.add(page);
+		else this.writtenThrough.delete(page);
+		this.kind[page] = reads === undefined ? PageKind.unmapped : isRam ? PageKind.ram : PageKind.rom;
+		this.onPageChange(page);
+	}
+
+	/** Host frame of a page of ROM, or of one at which ROM shows. */
+	private romFrame(page: number): number | undefined {
+		return this.rom.size === 0 ? undefined : this.rom.get(this.shown.get(page) ?? page);
 	}
 
 	kindOf(page: number): number {
@@ -42,6 +75,10 @@ export class GuestPhysicalMemory {
 
 	/** Host frame of a backed guest page; a page touched for the first time gets a frame of zeros. */
 	frameOf(page: number): number {
+		return this.romFrame(page) ?? this.ramFrame(page);
+	}
+
+	private ramFrame(page: number): number {
 		const frame = this.pmap[page]!;
 		if (frame !== UNTOUCHED) return frame;
 		const fresh = this.frames.allocate();
@@ -53,7 +90,7 @@ export class GuestPhysicalMemory {
 
 	/** The same without allocating; undefined when the page was never touched or is none of memory. */
 	knownFrame(page: number): number | undefined {
-		const frame = this.pmap[page];
+		const frame = this.romFrame(page) ?? this.pmap[page];
 		return frame === undefined || frame === UNTOUCHED ? undefined : frame;
 	}
 
@@ -95,9 +132,10 @@ export class GuestPhysicalMemory {
 
 	/** Writes within one page; the write traces of the page are told. */
 	write(address: number, size: 1 | 2 | 4, value: number): void {
-		const kind = this.kindOf(Math.floor(address / 4096));
-		if (kind === PageKind.ram) {
-			this.host.write(this.hostAddress(address), size, value);
+		const page = Math.floor(address / 4096);
+		const kind = this.kindOf(page);
+		if (kind === PageKind.ram || this.writtenThrough.has(page)) {
+			this.host.write(this.ramFrame(page) * 4096 + (address & 0xfff), size, value);
 			this.onWrite(address, size);
 		} else if (kind !== PageKind.rom) this.bus?.write(address, size, value);
 	}
@@ -109,8 +147,8 @@ export class GuestPhysicalMemory {
 			const at = address + done;
 			if (!this.isBacked(at)) return undefined;
 			const part = Math.min(length - done, 4096 - (at % 4096));
-			const frame = this.pmap[Math.floor(at / 4096)]!;
-			if (frame !== UNTOUCHED) {
+			const frame = this.knownFrame(Math.floor(at / 4096));
+			if (frame !== undefined) {
 				const start = RAM_BASE + frame * 4096 + (at % 4096);
 				bytes.set(this.host.u8.subarray(start, start + part), done);
 			}

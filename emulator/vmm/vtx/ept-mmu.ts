@@ -6,10 +6,11 @@ import { EptQualification, ExtendedPageTables } from "../../cpu/vmx/extended-pag
 import type { VmcsMemory } from "../../cpu/vmx/vmcs.ts";
 import { Vmcs } from "../../cpu/vmx/vmcs-fields.ts";
 import { PageKind, type PhysicalMemory } from "../../engine/physical-memory.ts";
+import { eptMappings } from "../../machine/ept-mappings.ts";
+import { eptWalk } from "../../machine/nested-walk.ts";
 import type { Mapping, Walk } from "../../machine/virtual-machine.ts";
 import type { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";
 import type { HostFrames } from "../host-frames.ts";
-import { eptMappings, eptWalk } from "./ept-view.ts";
 import { EptRights, ExtendedPageTableBuilder } from "./extended-page-table-builder.ts";
 import type { GuestMmu, MmuOutcome } from "./guest-mmu.ts";
 
@@ -29,6 +30,10 @@ export class EptMmu implements GuestMmu {
 		private readonly flush: () => void,
 	) {
 		this.tables = new ExtendedPageTableBuilder(host, frames);
+	}
+
+	get extendedPageTables(): ExtendedPageTables {
+		return new ExtendedPageTables(this.host, this.tables.pointer);
 	}
 
 	configure(vmcs: VmcsMemory): void {
@@ -75,7 +80,7 @@ export class EptMmu implements GuestMmu {
 		access: { write?: boolean; execute?: boolean },
 	): Walk | undefined {
 		if (guestPhysical === undefined) return undefined;
-		return eptWalk(new ExtendedPageTables(this.host, this.tables.pointer), linear, guestPhysical, access);
+		return eptWalk(this.extendedPageTables, linear, guestPhysical, access);
 	}
 
 	mappings(from: bigint, limit: number): Mapping[] {

@@ -1,6 +1,7 @@
 // How the guest's memory is translated under VT-x: the seam between the VMM and extended or shadow page tables.
 
 import type { ProcessorState } from "../../cpu/processor-state.ts";
+import type { ExtendedPageTables } from "../../cpu/vmx/extended-page-tables.ts";
 import type { VmcsMemory } from "../../cpu/vmx/vmcs.ts";
 import type { Mapping, Walk } from "../../machine/virtual-machine.ts";
 
@@ -47,6 +48,8 @@ export interface GuestMmu {
 	/** What a guest-physical page is has changed (ROM shadowing): mappings of it are dropped. */
 	pageChanged(page: number): void;
 
+	/** The EPT that translates the guest's addresses; absent where none does. */
+	readonly extendedPageTables?: ExtendedPageTables;
 	/** The tables of its own that take part in the translation, after the guest's. */
 	walk(
 		linear: bigint,

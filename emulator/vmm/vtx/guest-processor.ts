@@ -3,6 +3,8 @@
 import { inspectedTables } from "../../cpu/page-walk-view.ts";
 import { Vmcs } from "../../cpu/vmx/vmcs-fields.ts";
 import { Segment, SegmentSlot, State, segmentSlot } from "../../isa/state.ts";
+import type { NestedWalk } from "../../machine/hypervisor-views.ts";
+import { nestedWalk } from "../../machine/nested-walk.ts";
 import { RegisterFile } from "../../machine/register-file.ts";
 import {
 	type Address,
@@ -113,6 +115,16 @@ export class GuestProcessor implements Processor {
 		const guest = this.memory.walk(linear, asked);
 		const second = this.monitor.mmu.walk(linear, guest.result?.address.value, access);
 		return second ? [guest, second] : [guest];
+	}
+
+	/** Under EPT: every memory reference of the two-dimensional walk. */
+	nestedWalk(linear: bigint, access: Inspected = {}): NestedWalk | undefined {
+		const { mmu, host } = this.monitor;
+		const ept = mmu.extendedPageTables;
+		if (!ept) return undefined;
+		const guest = inspectedTables(this.current().state);
+		const asked = { ...access, user: access.user ?? this.cpl === 3 };
+		return nestedWalk({ physical: host.physical, guest, ept }, linear, asked);
 	}
 
 	mappings(table: string, from: bigint, limit: number): Mapping[] {

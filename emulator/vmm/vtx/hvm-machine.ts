@@ -1,15 +1,18 @@
 // `--vmm hvm`: the guest runs in VMX non-root operation under a VMM that is the host's VMX root software.
 
 import type { EventSource } from "../../cpu/interrupt-delivery.ts";
-import { exitReasonName } from "../../cpu/vmx/exit-reasons.ts";
+import { ExitReasonNumber, exitReasonName } from "../../cpu/vmx/exit-reasons.ts";
 import { Vector } from "../../engine/fault.ts";
 import { PageKind } from "../../engine/physical-memory.ts";
 import { State } from "../../isa/state.ts";
+import { checkBootSource } from "../../machine/boot-source.ts";
 import { DmaWatchpoints } from "../../machine/dma-watchpoints.ts";
 import { enterBootState } from "../../machine/enter-boot-state.ts";
 import { exceptionMnemonic } from "../../machine/exception-names.ts";
+import { FirmwareRom } from "../../machine/firmware-rom.ts";
 import { sha256 } from "../../machine/hash.ts";
 import type { HostStop } from "../../machine/host-machine.ts";
+import type { VmxView } from "../../machine/hypervisor-views.ts";
 import { loadImage } from "../../machine/loaders/load-image.ts";
 import {
 	type ExecutionBreakpoint,
@@ -22,6 +25,9 @@ import {
 	type VirtualMachine,
 	type Watchpoint,
 } from "../../machine/virtual-machine.ts";
+import { exitDetail, exitOperands, exitTitle, inOneLine } from "../../machine/vmcs/exit-words.ts";
+import { VmcsBytes } from "../../machine/vmcs/vmcs-bytes.ts";
+import { HostVmxView } from "../../machine/vmx-view.ts";
 import { HostedMachine, PCPU, VCPU } from "../hosted-machine.ts";
 import { GuestProcessor } from "./guest-processor.ts";
 import { GuestWatchpoints } from "./guest-watchpoints.ts";
@@ -34,6 +40,8 @@ const STEP_LIMIT = 100_000;
 export class HvmMachine extends HostedMachine implements VirtualMachine {
 	readonly technique = "hvm";
 	monitor!: Monitor;
+	vmx!: VmxView;
+	private rom: FirmwareRom | undefined;
 	private readonly vcpu = new GuestProcessor();
 	private readonly pcpu = new HostProcessor(this.vcpu);
 	private breakpoints: readonly ExecutionBreakpoint[] = [];
@@ -63,7 +71,13 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 	}
 
 	protected start(): void {
-		this.makeHost(VMM_OVERHEAD, {
+		checkBootSource(this.configuration);
+		const { firmware } = this.configuration;
+		this.rom = firmware && new FirmwareRom(firmware.name, firmware.bytes);
+		const romBytes = this.rom?.bytes.length ?? 0;
+		this.makeHost(VMM_OVERHEAD + romBytes, {
+			firmware: this.rom !== undefined,
+			shadowMemory: (pam) => this.monitor && this.rom?.shadow(this.monitor.physical, pam),
 			interruptRequest: (asserted) => this.monitor?.interruptRequest(asserted),
 			nonMaskableInterrupt: () => this.monitor.nonMaskableInterrupt(),
 			memory: () => this.monitor.physical,
@@ -71,7 +85,10 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		const { host, guestDevices } = this;
 		this.trueFaults = 0;
 		this.shown = undefined;
-		this.monitor = new Monitor(host, this.configuration.memory, guestDevices, {
+		const { unit } = host.processor.vmx!;
+		this.vmx = new HostVmxView(host, unit);
+		unit.observers.push({ entered: () => this.seeEntry() });
+		this.monitor = new Monitor(host, this.configuration.memory, romBytes, guestDevices, {
 			tripleFault: () => this.end({ reason: "triple-fault", processor: VCPU, description: this.describeShutdown() }),
 			halted: () =>
 				this.end({ reason: "halted", description: "The vCPU is halted with interrupts off; nothing can wake it." }),
@@ -79,9 +96,14 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		const { monitor } = this;
 		monitor.physical.bus = guestDevices.memory;
 		monitor.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
+		monitor.emulator.onModeSwitch = (mode, previous) => this.seeMode(mode, previous);
+		this.rom?.install(monitor.physical);
 		this.vcpu.attach(monitor);
 		this.pcpu.attach(host);
 		host.processor.delivery.onEvent = (vector, errorCode, source) => this.seeEvent(vector, errorCode, source);
+		host.processor.core.state.onModeChange = (mode, previous) => {
+			if (monitor.control.inGuest) this.seeMode(mode, previous);
+		};
 		monitor.start();
 		this.boot();
 		this.setExecutionBreakpoints(this.breakpoints);
@@ -94,13 +116,15 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		const { configuration, monitor, guestDevices } = this;
 		this.resetAsked = false;
 		guestDevices.reset();
-		if (!configuration.image)
-			throw new MachineError('The technique "hvm" starts a kernel image: name one, or choose "none".');
-		const boot = loadImage(configuration.image, configuration, {
-			size: configuration.memory,
-			write: (address, bytes) => void monitor.physical.poke(address, bytes),
-		});
-		enterBootState(monitor.emulator.processor, boot);
+		const { processor } = monitor.emulator;
+		if (configuration.image) {
+			const boot = loadImage(configuration.image, configuration, {
+				size: configuration.memory,
+				write: (address, bytes) => void monitor.physical.poke(address, bytes),
+			});
+			enterBootState(processor, boot);
+		} // Without an image the vCPU stands at its reset vector (SDM Vol. 3A §9.1.4), which lies in the ROM.
+		else processor.reset();
 		monitor.enterGuest();
 	}
 
@@ -144,10 +168,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 	}
 
 	private conclude(stop: HostStop | undefined): Stop | undefined {
-		if (stop?.kind === "host-entry") {
-			const { reason } = this.monitor.noteExit();
-			this.events.record("exit", exitReasonName(reason), VCPU, this.vcpu.linearInstructionPointer());
-		}
+		if (stop?.kind === "host-entry") this.seeExit();
 		const pending = this.takePending();
 		if (pending) return pending;
 		if (this.ended) return this.ended;
@@ -186,6 +207,45 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 	private describeShutdown(): string {
 		const rip = this.vcpu.linearInstructionPointer();
 		return `Triple fault: the vCPU shut down at 0x${rip.toString(16)} (${this.vcpu.describe()}).`;
+	}
+
+	/** A VM exit has led to the VMM, which has done nothing yet. @throws {MachineError} when it was an entry that failed. */
+	private seeExit(): void {
+		const { monitor, host } = this;
+		const facts = monitor.noteExit();
+		const vmcs = VmcsBytes.at(host.physical, BigInt(monitor.vmcs.address))!;
+		const title = exitTitle(vmcs);
+		const operands = exitOperands(facts.reason, (number) => host.processor.core.state.gpr64(number));
+		const detail = [...exitDetail(vmcs), ...operands];
+		const linear = this.vcpu.linearInstructionPointer();
+		this.events.record("exit", title, VCPU, linear, detail);
+		if (this.filters.length === 0) return;
+		const violation = facts.reason === ExitReasonNumber.eptViolation;
+		const known = {
+			exitReason: facts.reason,
+			qualification: facts.qualification,
+			...(violation ? { guestPhysical: facts.guestPhysical } : {}),
+		};
+		const text = `VM exit at 0x${linear.toString(16)}: ${inOneLine(title, detail)}`;
+		const stop =
+			this.eventStop("vm-exit", PCPU, text, known) ??
+			(violation ? this.eventStop("ept-violation", PCPU, text, known) : undefined);
+		if (stop) this.stopAt(stop);
+	}
+
+	/** The guest's state is loaded; its first instruction is next. */
+	private seeEntry(): void {
+		const linear = this.vcpu.linearInstructionPointer();
+		this.events.record("entry", "VM entry", VCPU, linear);
+		if (this.filters.length === 0) return;
+		const stop = this.eventStop("vm-entry", VCPU, `VM entry at 0x${linear.toString(16)}`, {});
+		if (stop) this.stopAt(stop);
+	}
+
+	private seeMode(mode: string, previous: string): void {
+		this.events.record("mode-switch", `${previous} → ${mode}`, VCPU, this.vcpu.linearInstructionPointer());
+		const stop = this.eventStop("mode-switch", VCPU, `The vCPU went from ${previous} to ${mode} mode`, {});
+		if (stop) this.stopAt(stop);
 	}
 
 	/** An exception or interrupt of the guest that the hardware is about to deliver. True takes an exception over: the machine stops at its instruction. */

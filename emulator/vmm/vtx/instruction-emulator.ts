@@ -42,6 +42,8 @@ export class InstructionEmulator extends VirtualProcessor {
 	private delivers = false;
 	/** Instructions executed. */
 	executed = 0;
+	/** Told when an instruction has brought the guest into another mode. */
+	onModeSwitch: (mode: string, previous: string) => void = () => {};
 
 	constructor(
 		host: HostMachine,
@@ -107,7 +109,7 @@ export class InstructionEmulator extends VirtualProcessor {
 		const { state, engine } = this;
 		this.raised = undefined;
 		this.fetched.length = 0;
-		const { rip } = state;
+		const { rip, modeName } = state;
 		const traced = (state.flagsRest & Eflags.TF) !== 0;
 		for (let burst = 0; burst < BURST; burst++) {
 			const { retired } = engine;
@@ -118,6 +120,7 @@ export class InstructionEmulator extends VirtualProcessor {
 		const raised = this.takeRaised();
 		if (traced && !raised) state.i32[Internal.pendingDebug >> 2]! |= PendingDebug.singleStep;
 		this.store();
+		if (state.modeName !== modeName) this.onModeSwitch(state.modeName, modeName);
 		return raised;
 	}
 

@@ -73,6 +73,7 @@ export class Monitor {
 	constructor(
 		readonly host: HostMachine,
 		guestMemoryBytes: number,
+		romBytes: number,
 		private readonly devices: PcDevices,
 		private readonly observer: MonitorObserver,
 	) {
@@ -80,8 +81,9 @@ export class Monitor {
 		this.frames = new HostFrames(FIRST_FRAME, physical.ramBytes / 4096);
 		this.control = new HostControl(host, this.frames.allocateRun(Area.end / 4096) * 4096);
 		this.vmcs = this.control.vmcs;
-		this.physical = new GuestPhysicalMemory(physical, this.frames, guestMemoryBytes);
+		this.physical = new GuestPhysicalMemory(physical, this.frames, guestMemoryBytes, romBytes);
 		this.mmu = new EptMmu(physical, this.frames, this.physical, () => host.processor.core.paging.flush());
+		this.physical.onPageChange = (page) => this.mmu.pageChanged(page);
 		this.physical.onWrite = (address, length) => this.mmu.memoryWritten(address, length);
 		const ferr = () => devices.coprocessorError.assert();
 		this.emulator = new InstructionEmulator(host, this.vmcs, this.mmu, this.physical, devices.ports, ferr);
