@@ -61,6 +61,11 @@ export class HostVmxView implements VmxView, VmxObserver {
 	}
 
 	leaving({ address }: VmcsMemory): void {
+		const known = this.before.get(BigInt(address));
+		if (known) {
+			known.refill(this.host.physical, address);
+			return;
+		}
 		const bytes = VmcsBytes.at(this.host.physical, BigInt(address));
 		if (bytes) this.before.set(BigInt(address), bytes);
 	}

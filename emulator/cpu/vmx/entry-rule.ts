@@ -8,6 +8,9 @@ export const VIRTUAL_TPR = 0x80;
 
 /** What checks look at: the fields, and what the processor can do. */
 export class EntryContext {
+	/** Told the offset of each field that is looked at; undefined for other memory. */
+	onRead: (offset: number | undefined) => void = () => {};
+
 	constructor(
 		readonly vmcs: VmcsMemory,
 		/** Bits that CR4 may have. */
@@ -20,11 +23,15 @@ export class EntryContext {
 
 	/** The low 32 bits of a field, signed. */
 	word(name: VmcsFieldName): number {
-		return this.vmcs.read32(Vmcs[name]);
+		const offset = Vmcs[name];
+		this.onRead(offset);
+		return this.vmcs.read32(offset);
 	}
 
 	wide(name: VmcsFieldName): bigint {
-		return this.vmcs.read(Vmcs[name]);
+		const offset = Vmcs[name];
+		this.onRead(offset);
+		return this.vmcs.read(offset);
 	}
 
 	get pin(): number {
@@ -42,6 +49,7 @@ export class EntryContext {
 
 	/** VTPR, in the virtual-APIC page. */
 	get virtualTaskPriority(): number {
+		this.onRead(undefined);
 		return this.vmcs.physical.read(Number(this.wide("virtualApicAddress")) + VIRTUAL_TPR, 1);
 	}
 
@@ -75,11 +83,6 @@ export const rule = (
 	holds: (context: EntryContext) => boolean,
 	qualification?: bigint,
 ): EntryRule => ({ field, rule: text, holds, ...(qualification === undefined ? {} : { qualification }) });
-
-/** The first rule that does not hold. */
-export function firstBroken(rules: readonly EntryRule[], context: EntryContext): EntryRule | undefined {
-	return rules.find(({ holds }) => !holds(context));
-}
 
 /** An address whose bits 63:47 are all equal. */
 export const isCanonical64 = (address: bigint): boolean => BigInt.asUintN(64, BigInt.asIntN(48, address)) === address;

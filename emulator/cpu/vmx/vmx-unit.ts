@@ -7,15 +7,13 @@ import type { ModelSpecificRegisters } from "../model-specific-registers.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../paging.ts";
 import { Activity, Internal } from "../processor-state.ts";
 import { Eflags } from "../register-bits.ts";
-import { controlRules } from "./control-checks.ts";
 import { EntryControl, ExitControl, Pin, PREEMPTION_TIMER_SHIFT, Primary, Secondary } from "./controls.ts";
-import { EntryContext, firstBroken } from "./entry-rule.ts";
+import { EntryChecks } from "./entry-checks.ts";
+import { EntryContext } from "./entry-rule.ts";
 import { ENTRY_FAILURE, ExitReasonNumber } from "./exit-reasons.ts";
 import { type EptOptions, ExtendedPageTables } from "./extended-page-tables.ts";
-import { EntryFailure, guestRules } from "./guest-checks.ts";
-import { guestSegmentRules } from "./guest-segment-checks.ts";
+import { EntryFailure } from "./guest-checks.ts";
 import { loadGuestState, saveGuestState, usesPdptes } from "./guest-state.ts";
-import { hostRules } from "./host-checks.ts";
 import { loadHostState } from "./host-state.ts";
 import {
 	ERROR_CODE_VALID,
@@ -68,6 +66,7 @@ export class VmxUnit {
 	controls: GuestControls | undefined;
 	/** The check that the last entry failed, for a debugger. */
 	entryFailure: EntryFailureReport | undefined;
+	private readonly checks: EntryChecks;
 	/** Who is told of entries and exits, in this order. */
 	readonly observers: VmxObserver[] = [];
 	/** An entry or exit has loaded registers from the VMCS: the run loop has to look at what is due, and at the debug registers. */
@@ -85,6 +84,7 @@ export class VmxUnit {
 		readonly cr4Allowed: number,
 	) {
 		core.memory.apicAccess = this.virtualApic;
+		this.checks = new EntryChecks(cr4Allowed, PHYSICAL_ADDRESS_BITS);
 	}
 
 	get mode(): number {
@@ -184,18 +184,17 @@ export class VmxUnit {
 	enter(launch: boolean): { readonly error: number } | Outcome {
 		const { core } = this;
 		const vmcs = this.vmcs!;
-		const context = new EntryContext(vmcs, this.cr4Allowed, PHYSICAL_ADDRESS_BITS, core.state.longMode);
-		for (const [rules, error] of [
-			[controlRules, InstructionError.controls],
-			[hostRules, InstructionError.hostState],
-		] as const) {
-			const broken = firstBroken(rules, context);
-			if (!broken) continue;
-			this.reportFailure(vmcs, broken, error);
+		const broken = this.checks.firstBroken(vmcs, core.state.longMode);
+		if (broken?.area === "guest state") {
+			const { rule } = broken;
+			return this.failEntry(ExitReasonNumber.invalidGuestState, rule.qualification ?? 0n, rule);
+		}
+		if (broken) {
+			const error = broken.area === "controls" ? InstructionError.controls : InstructionError.hostState;
+			this.reportFailure(vmcs, broken.rule, error);
 			return { error };
 		}
-		const broken = firstBroken(guestRules, context) ?? firstBroken(guestSegmentRules, context);
-		if (broken) return this.failEntry(ExitReasonNumber.invalidGuestState, broken.qualification ?? 0n, broken);
+		const context = new EntryContext(vmcs, this.cr4Allowed, PHYSICAL_ADDRESS_BITS, core.state.longMode);
 		if (!this.isLinkPointer(vmcs, context)) {
 			const report = {
 				field: "vmcsLinkPointer",

@@ -1,7 +1,10 @@
 // A VMCS region copied out of host-physical memory for looking at. Reading it touches no device.
 
-import { Vmcs, type VmcsFieldName, VmcsRegion } from "../../cpu/vmx/vmcs-fields.ts";
+import { Vmcs, type VmcsFieldName, VmcsRegion, vmcsFields } from "../../cpu/vmx/vmcs-fields.ts";
 import type { PhysicalMemory } from "../../engine/physical-memory.ts";
+
+/** Bytes of a region that mean something. */
+const USED_BYTES = VmcsRegion.fields + vmcsFields.length * 8;
 
 export class VmcsBytes {
 	private readonly view: DataView;
@@ -15,6 +18,18 @@ export class VmcsBytes {
 		if (address < 0n || address >> 40n !== 0n || (address & 0xfffn) !== 0n) return undefined;
 		const bytes = physical.peek(Number(address), VmcsRegion.bytes);
 		return bytes && new VmcsBytes(bytes);
+	}
+
+	/** The region as it lies in RAM, not copied: for what is looked at before anything else happens. */
+	static over(physical: PhysicalMemory, address: number): VmcsBytes {
+		const place = physical.placeOfPage(address / 4096);
+		return new VmcsBytes(physical.u8.subarray(place, place + VmcsRegion.bytes));
+	}
+
+	/** Takes the bytes of another moment over. */
+	refill(physical: PhysicalMemory, address: number): void {
+		const place = physical.placeOfPage(address / 4096);
+		this.bytes.set(physical.u8.subarray(place, place + USED_BYTES));
 	}
 
 	get revision(): number {

@@ -213,7 +213,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 	private seeExit(): void {
 		const { monitor, host } = this;
 		const facts = monitor.noteExit();
-		const vmcs = VmcsBytes.at(host.physical, BigInt(monitor.vmcs.address))!;
+		const vmcs = VmcsBytes.over(host.physical, monitor.vmcs.address);
 		const title = exitTitle(vmcs);
 		const operands = exitOperands(facts.reason, (number) => host.processor.core.state.gpr64(number));
 		const detail = [...exitDetail(vmcs), ...operands];

@@ -12,6 +12,7 @@ import { Vector } from "../../engine/fault.ts";
 import type { HostMachine } from "../../machine/host-machine.ts";
 import type { PcDevices } from "../../machine/pc-devices.ts";
 import { MachineError } from "../../machine/virtual-machine.ts";
+import { fieldTitle } from "../../machine/vmcs/field-catalogue.ts";
 import { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";
 import { HostFrames } from "../host-frames.ts";
 import { EptMmu } from "./ept-mmu.ts";
@@ -154,7 +155,7 @@ export class Monitor {
 	private describeRefusal(what: string): string {
 		const failure = this.host.processor.vmx!.unit.entryFailure;
 		const why = failure
-			? `the field ${failure.field} ${failure.rule}`
+			? `the field "${fieldTitle(failure.field)}" ${failure.rule}`
 			: "the VMCS is not in the state that the instruction needs";
 		return `The VM entry ${what}: ${why}.`;
 	}
