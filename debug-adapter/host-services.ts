@@ -14,6 +14,8 @@ export interface HostServices {
 	defer(callback: () => void): void;
 	/** Inflates a zlib stream to exactly `size` bytes, or throws; absent where the host cannot. */
 	inflate?(bytes: Uint8Array, size: number): Uint8Array;
+	/** Path of the kernel of Domain 0 for launches that name none; absent when the client names it. */
+	readonly domain0?: string;
 }
 
 /** Bytes both ways. */

@@ -63,6 +63,9 @@ export interface LaunchArguments {
 	readonly firmware?: string;
 	/** Raw images, in the order of the drives. What the guest writes is kept until the session ends; the files stay as they are. */
 	readonly disks?: readonly string[];
+	/** With `io` "split": the paravirtual kernel of Domain 0 in place of the one that comes with the program, and its command line. */
+	readonly domain0?: string;
+	readonly domain0Append?: string;
 	readonly cdrom?: string;
 	/** Devices beyond the bare PC's, as docs/devices.md names them: "dma-engine". */
 	readonly devices?: readonly string[];

@@ -55,7 +55,7 @@ export function activateExtension(context: vscode.ExtensionContext, host: Host):
 		comparison: panel("comparison", vscode.l10n.t("Comparison of Techniques")),
 		compare: new Comparison(factory),
 	};
-	const configurations = new ConfigurationProvider();
+	const configurations = new ConfigurationProvider(context.extensionUri);
 	context.subscriptions.push(
 		watcher,
 		targets.trees,

@@ -21,7 +21,8 @@ export interface LaunchConfiguration {
 	readonly initrd: string | undefined;
 	readonly firmware: string | undefined;
 	readonly disks: readonly string[];
-	readonly machine: Omit<MachineConfiguration, "image" | "initrd" | "firmware" | "disks">;
+	readonly domain0: string | undefined;
+	readonly machine: Omit<MachineConfiguration, "image" | "initrd" | "firmware" | "disks" | "domain0">;
 	readonly symbolFiles: readonly SymbolFileRequest[];
 	readonly sourceMap: readonly (readonly [string, string])[];
 	readonly stopOnEntry: boolean;
@@ -52,6 +53,7 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 	const io = args.optionalWord("io", ["direct", "split", "passthrough"]);
 	const engine = args.optionalWord("engine", ["interpreter", "compiled"]);
 	const append = args.optionalString("append");
+	const domain0Append = args.optionalString("domain0Append");
 	const iommu = args.optionalBoolean("iommu");
 	if (mmu === "ept" && vmm !== "hvm")
 		throw new RequestError(`launch: "mmu": "ept" needs "vmm": "hvm"; it is "${vmm}".`);
@@ -73,6 +75,7 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 		firmware,
 		initrd: args.optionalString("initrd") || undefined,
 		disks: args.strings("disks"),
+		domain0: args.optionalString("domain0") || undefined,
 		machine: {
 			vmm,
 			memory,
@@ -80,6 +83,7 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 			...(io === undefined ? {} : { io }),
 			...(engine === undefined ? {} : { engine }),
 			...(append === undefined ? {} : { append }),
+			...(domain0Append === undefined ? {} : { domain0Append }),
 			...(iommu === undefined ? {} : { iommu }),
 			...(devices.length === 0 ? {} : { devices }),
 		},

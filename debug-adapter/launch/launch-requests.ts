@@ -61,6 +61,8 @@ export class LaunchRequests {
 		const firmware = await read("Firmware", configuration.firmware);
 		const disks: NamedFile[] = [];
 		for (const path of configuration.disks) disks.push(await readNamedFile("Disk", path, debuggee.host));
+		const split = configuration.machine.io === "split";
+		const domain0 = split ? await read("Domain 0", configuration.domain0 ?? debuggee.host.domain0) : undefined;
 		const symbolBytes: NamedFile[] = [];
 		for (const file of configuration.symbolFiles)
 			symbolBytes.push(await readNamedFile("Symbol file", file.path, debuggee.host));
@@ -70,6 +72,7 @@ export class LaunchRequests {
 			...(initrd ? { initrd } : {}),
 			...(firmware ? { firmware } : {}),
 			...(disks.length > 0 ? { disks } : {}),
+			...(domain0 ? { domain0 } : {}),
 		});
 		const machine = new RecordedMachine(bare);
 		const symbols = configuration.symbolFiles.map((file, index) => ({ file, bytes: symbolBytes[index]!.bytes }));

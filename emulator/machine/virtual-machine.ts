@@ -359,6 +359,9 @@ export interface MachineConfiguration {
 	readonly engine?: "interpreter" | "compiled";
 	/** Raw images of hard disks; the guest's writes do not reach these bytes, see VirtualMachine.disks. */
 	readonly disks?: readonly NamedFile[];
+	/** With io "split": the paravirtual kernel of Domain 0, which drives the host's devices, and its command line. */
+	readonly domain0?: NamedFile;
+	readonly domain0Append?: string;
 	/** A VT-d remapping unit in the host. Left out: only with io "passthrough". */
 	readonly iommu?: boolean;
 	/** Devices beyond the bare PC's, as docs/devices.md names them. */

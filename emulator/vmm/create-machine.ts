@@ -35,8 +35,10 @@ export function createMachine(configuration: MachineConfiguration): VirtualMachi
 		case "pv":
 			if (configuration.mmu !== undefined)
 				throw new MachineError('Under "pv" the hardware walks the guest\'s own tables: leave "mmu" out.');
-			if (configuration.io !== undefined && configuration.io !== "direct")
-				throw new MachineError('Under "pv" this version has only the hypervisor\'s console: leave "io" out.');
+			if (configuration.io === "passthrough")
+				throw new MachineError(
+					'Under "pv" no device is passed through: choose "io": "split", or leave it out for a guest without devices.',
+				);
 			return new ParavirtualMachine(configuration);
 	}
 }

@@ -14,6 +14,9 @@ export interface RunArguments {
 	readonly append: string | undefined;
 	readonly firmware: string | undefined;
 	readonly disks: readonly string[];
+	/** Kernel of Domain 0 in place of the bundled one, and its command line. */
+	readonly domain0: string | undefined;
+	readonly domain0Append: string | undefined;
 	readonly cdrom: string | undefined;
 	readonly iommu: "on" | "off" | undefined;
 	/** Where the guest's writes to its disks go when the run ends. */
@@ -35,7 +38,7 @@ export interface RunArguments {
 
 export const USAGE = `usage: hyperscope run IMAGE [--vmm none|trap|bt|pv|hvm] [--mmu shadow|ept] [--io direct|split|passthrough]
            [--memory 256M] [--initrd F] [--append "..."] [--firmware F] [--disk F]... [--cdrom F]
-           [--iommu on|off] [--disk-writes discard|file] [--device ${OPTIONAL_DEVICES.join("|")}]...
+           [--domain0 F] [--domain0-append "..."] [--iommu on|off] [--disk-writes discard|file] [--device ${OPTIONAL_DEVICES.join("|")}]...
            [--serial stdio|FILE] [--until-serial REGEX] [--then TEXT REGEX]... [--max-instructions N] [--timeout SECONDS]
            [--engine interpreter|compiled] [--trace EVENTS] [--stats FILE.json]
        hyperscope compare IMAGE [--memory 256M] [--initrd F] [--append "..."] [--max-instructions N] [--json FILE]
@@ -87,6 +90,8 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 		append: undefined,
 		firmware: undefined,
 		disks: [],
+		domain0: undefined,
+		domain0Append: undefined,
 		cdrom: undefined,
 		iommu: undefined,
 		diskWrites: "discard",
@@ -131,6 +136,12 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 				break;
 			case "--disk":
 				parsed.disks = [...parsed.disks, value()];
+				break;
+			case "--domain0":
+				parsed.domain0 = value();
+				break;
+			case "--domain0-append":
+				parsed.domain0Append = value();
 				break;
 			case "--cdrom":
 				parsed.cdrom = value();

@@ -4,6 +4,7 @@ import { nodeHostServices, standardStream } from "../../debug-adapter/host-servi
 import { serveLoopback, serveStream } from "../../debug-adapter/server.ts";
 import { MachineError } from "../../emulator/machine/virtual-machine.ts";
 import { createMachine } from "../../emulator/vmm/create-machine.ts";
+import { bundledDomain0 } from "./bundled-domain0.ts";
 
 /** The port to listen on (0 = a free one), or undefined for standard input and output. @throws {MachineError} */
 export function parseDapArguments(words: readonly string[]): number | undefined {
@@ -20,7 +21,7 @@ export function parseDapArguments(words: readonly string[]): number | undefined 
 
 /** Serves until the stream ends; on a port, until the process is ended. Says on standard error which port it listens on. */
 export async function serveDap(port: number | undefined): Promise<number> {
-	const services = { host: nodeHostServices, createMachine };
+	const services = { host: { ...nodeHostServices, domain0: bundledDomain0() }, createMachine };
 	if (port === undefined) {
 		await serveStream(standardStream(), services);
 		// The client may keep its end of the pipe open; the session is over all the same.

@@ -10,6 +10,7 @@ import {
 } from "../../emulator/machine/virtual-machine.ts";
 import { createMachine } from "../../emulator/vmm/create-machine.ts";
 import type { RunArguments } from "./arguments.ts";
+import { bundledDomain0 } from "./bundled-domain0.ts";
 import { statisticsByFunction } from "./fragment-statistics.ts";
 
 /** Instructions between two looks at the host's clock and at standard input. */
@@ -136,6 +137,8 @@ export async function runMachine(options: RunArguments): Promise<number> {
 		...(options.append === undefined ? {} : { append: options.append }),
 		...(options.firmware === undefined ? {} : { firmware: readFile(options.firmware) }),
 		disks: options.disks.map(readFile),
+		...(options.io === "split" ? { domain0: readFile(options.domain0 ?? bundledDomain0()) } : {}),
+		...(options.domain0Append === undefined ? {} : { domain0Append: options.domain0Append }),
 		devices: options.devices,
 		...(options.iommu === undefined ? {} : { iommu: options.iommu === "on" }),
 		...(options.engine === undefined ? {} : { engine: options.engine }),

@@ -10,7 +10,7 @@ const choices = {
 	serial: ["both", "output", "terminal"],
 } as const;
 
-const texts = ["program", "initrd", "append", "firmware", "cdrom"] as const;
+const texts = ["program", "initrd", "append", "firmware", "domain0", "domain0Append", "cdrom"] as const;
 
 /** One sentence that says what is wrong and what to do; undefined when nothing is. */
 export function checkConfiguration(configuration: Readonly<Record<string, unknown>>): string | undefined {
@@ -28,6 +28,10 @@ export function checkConfiguration(configuration: Readonly<Record<string, unknow
 		return '"disks" in the launch configuration must be a list of paths.';
 	if (!launch.program && !launch.firmware && !(disks && disks.length > 0))
 		return 'The launch configuration names nothing to boot: set "program" to a kernel image, or "firmware" or "disks".';
+	if (launch.io === "split" && launch.vmm !== "pv")
+		return '"io": "split" needs "vmm": "pv", as front and back ends talk through the hypervisor; leave "io" out otherwise.';
+	if (launch.io === "split" && disks?.length !== 1)
+		return '"io": "split" needs one disk for Domain 0 to serve: name its image in "disks".';
 	if (launch.mmu === "ept" && launch.vmm !== "hvm")
 		return '"mmu": "ept" needs "vmm": "hvm", as extended page tables are a part of VT-x; use "shadow" with the other techniques.';
 	return checkMemory(launch.memory);

@@ -29,7 +29,7 @@ export function resolvePaths<Configuration extends Readonly<Record<string, unkno
 	folder: FolderLike | undefined,
 ): Configuration {
 	const resolved: Record<string, unknown> = { ...configuration };
-	for (const name of ["program", "initrd", "firmware", "cdrom"]) {
+	for (const name of ["program", "initrd", "firmware", "domain0", "cdrom"]) {
 		const value = resolved[name];
 		if (typeof value === "string" && value !== "") resolved[name] = resolvePath(value, folder);
 	}

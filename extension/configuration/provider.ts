@@ -65,6 +65,9 @@ async function chooseImage(folder: vscode.WorkspaceFolder | undefined): Promise<
 }
 
 export class ConfigurationProvider implements vscode.DebugConfigurationProvider {
+	/** @param extensionUri where the extension's own files lie */
+	constructor(private readonly extensionUri: vscode.Uri) {}
+
 	/** Used for a new launch.json. */
 	async provideDebugConfigurations(folder: vscode.WorkspaceFolder | undefined): Promise<vscode.DebugConfiguration[]> {
 		const images = await findImages(folder);
@@ -113,6 +116,7 @@ export class ConfigurationProvider implements vscode.DebugConfigurationProvider 
 				withPath: (path) => root.with({ path }).toString(),
 			},
 		);
+		if (resolved.io === "split" && !resolved.domain0) resolved.domain0 = this.#bundledDomain0();
 		const missing = await this.#missingFile(resolved);
 		if (missing) return refuse(missing);
 		if (resolved.vmm === undefined && typeof resolved.program === "string") {
@@ -122,8 +126,14 @@ export class ConfigurationProvider implements vscode.DebugConfigurationProvider 
 		return resolved;
 	}
 
+	/** The kernel of Domain 0 that comes with the extension. */
+	#bundledDomain0(): string {
+		const uri = vscode.Uri.joinPath(this.extensionUri, "extension", "samples", "dom0", "dom0.elf");
+		return uri.scheme === "file" ? uri.fsPath : uri.toString();
+	}
+
 	async #missingFile(configuration: vscode.DebugConfiguration): Promise<string | undefined> {
-		const files: [string, unknown][] = ["program", "initrd", "firmware", "cdrom"].map((name) => [
+		const files: [string, unknown][] = ["program", "initrd", "firmware", "domain0", "cdrom"].map((name) => [
 			name,
 			configuration[name],
 		]);

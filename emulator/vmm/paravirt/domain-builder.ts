@@ -292,8 +292,8 @@ export class DomainBuilder {
 		longWord(domain.sharedInfoFrame * PAGE);
 		word(flags);
 		align();
-		longWord(domain.privileged ? 0 : domain.store.frame);
-		word(domain.privileged ? 0 : domain.store.port);
+		longWord(domain.store.frame);
+		word(domain.store.port);
 		align();
 		// The console of Domain 0 is the hypervisor's: no ring, no VGA information.
 		longWord(domain.privileged ? 0 : domain.console.frame);

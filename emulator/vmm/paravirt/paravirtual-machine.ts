@@ -19,7 +19,7 @@ import {
 import { WatchpointSet } from "../../machine/watchpoint-set.ts";
 import { HostedMachine, PCPU, VCPU } from "../hosted-machine.ts";
 import { type Domain, failure } from "./domain.ts";
-import { DomainBuilder } from "./domain-builder.ts";
+import { DomainBuilder, type DomainFiles } from "./domain-builder.ts";
 import { DomainProcessor } from "./domain-processor.ts";
 import { DomainServices } from "./domain-services.ts";
 import { Domains } from "./domains-view.ts";
@@ -30,13 +30,18 @@ import { PageTableHypercalls } from "./hypercalls/page-table-hypercalls.ts";
 import { ProcessorHypercalls } from "./hypercalls/processor-hypercalls.ts";
 import { SchedulingHypercalls } from "./hypercalls/scheduling-hypercalls.ts";
 import { Hypervisor } from "./hypervisor.ts";
-import { parsePvImage } from "./pv-image.ts";
+import { type PvImage, parsePvImage } from "./pv-image.ts";
 import { ShutdownReason } from "./xen-abi.ts";
+import { describeDisk } from "./xenstore/domain-nodes.ts";
 
 /** Machine memory beyond the domains': the hypervisor's tables, and what lies below its first frame. */
 const OVERHEAD = 8 << 20;
 /** Host instructions and entries of one guest instruction at most. */
 const STEP_LIMIT = 100_000;
+/** Number of the domain that the image is started in. */
+const GUEST = 1;
+/** Memory of Domain 0, beside the guest's. */
+const DOMAIN0_BYTES = 16 << 20;
 /** The serial port that people see. */
 const COM1 = 0x3f8;
 
@@ -87,7 +92,8 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 		if (!configuration.image)
 			throw new MachineError('The technique "pv" starts a paravirtual kernel: name its image, or choose "none".');
 		const image = parsePvImage(configuration.image);
-		const { memory } = configuration;
+		const domain0 = this.domain0Image();
+		const memory = configuration.memory + (domain0 ? DOMAIN0_BYTES : 0);
 		this.makeSharedHost(memory + OVERHEAD + Math.ceil(memory / 256 / 4096) * 4096);
 		this.hypervisor = new Hypervisor(this.host, {
 			event: (event, description, facts) => {
@@ -115,15 +121,37 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 			hypervisor.hypercalls.registerAll(part.handlers);
 		this.pcpu = new HostProcessor(hypervisor);
 		this.vcpus = [];
-		const domain = this.addDomain(1, "domain 1", image.wide, false, memory / 4096);
-		const builder = new DomainBuilder(hypervisor, domain, image);
-		builder.build(configuration);
-		this.services.connect(domain);
-		builder.finish();
+		const guest = this.addDomain(GUEST, "domain 1", image.wide, false, configuration.memory / 4096);
+		this.build(guest, image, configuration);
+		if (domain0) {
+			const driver = this.addDomain(0, "domain 0", domain0.wide, true, DOMAIN0_BYTES / 4096);
+			this.build(driver, domain0, { append: configuration.domain0Append });
+			describeDisk(this.services.store, GUEST, 0, 0, this.disks[0]!.name);
+		}
 		hypervisor.start();
 		this.setExecutionBreakpoints(this.breakpoints);
 		this.dmaWatchpoints.attach(this.host.devices.optional?.path);
 		this.setWatchpoints(this.watched);
+	}
+
+	/** The kernel of Domain 0, when the devices are its. @throws {MachineError} */
+	private domain0Image(): PvImage | undefined {
+		const { io, domain0, disks } = this.configuration;
+		if (io !== "split") return undefined;
+		if (domain0 === undefined)
+			throw new MachineError('With "io": "split" Domain 0 drives the devices: name its kernel in "domain0".');
+		if (disks?.length !== 1)
+			throw new MachineError(
+				`With "io": "split" Domain 0 serves one disk, not ${disks?.length ?? 0}: name an image with "--disk" or in "disks".`,
+			);
+		return parsePvImage(domain0);
+	}
+
+	private build(domain: Domain, image: PvImage, files: DomainFiles): void {
+		const builder = new DomainBuilder(this.hypervisor, domain, image);
+		builder.build(files);
+		this.services.connect(domain);
+		builder.finish();
 	}
 
 	private addDomain(id: number, name: string, wide: boolean, privileged: boolean, pages: number): Domain {
@@ -149,8 +177,7 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 
 	/** What is typed goes to the console of the guest. */
 	override serialInput(bytes: Uint8Array): void {
-		const guest = this.vcpus.at(-1)!.domain;
-		this.services.consoleInput(guest, bytes);
+		this.services.consoleInput(this.vcpus[0]!.domain, bytes);
 		this.information.input.push(...bytes);
 	}
 
@@ -166,7 +193,12 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 			{ name: "why", value: domain.ending },
 		]);
 		const { domains } = this.hypervisor;
-		if (domain.shutdownReason === ShutdownReason.reboot && (domain.privileged || domains.size === 1)) {
+		// Without its guest, Domain 0 has nothing to do.
+		if (domain.id === GUEST && domain.shutdownReason !== ShutdownReason.reboot) {
+			this.endHalted();
+			return;
+		}
+		if (domain.shutdownReason === ShutdownReason.reboot) {
 			this.resetAsked = true;
 			this.host.stop({ kind: "requested" });
 			return;
@@ -181,10 +213,14 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 
 	/** Nothing runs any more. */
 	private endHalted(): void {
-		const crashed = this.vcpus.map(({ domain }) => domain).find(({ state }) => state === "crashed");
-		if (crashed) this.end({ reason: "halted", description: `${crashed.name} crashed: ${crashed.ending}.` });
-		else if (this.vcpus.every(({ domain }) => domain.ended)) this.end({ reason: "poweroff" });
-		else
+		const domains = this.vcpus.map(({ domain }) => domain);
+		const crashed = domains.find(({ state }) => state === "crashed");
+		const guest = domains[0]!;
+		if (guest.ended && guest.state !== "crashed") this.end({ reason: "poweroff" });
+		else if (crashed) {
+			const waits = guest.ended ? "" : `; ${guest.name} waits for an event that nothing can raise`;
+			this.end({ reason: "halted", description: `${crashed.name} crashed: ${crashed.ending}${waits}.` });
+		} else
 			this.end({
 				reason: "halted",
 				description: "Every domain waits for an event, and nothing that is pending can raise one.",
