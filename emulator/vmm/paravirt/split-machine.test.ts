@@ -1,0 +1,148 @@
+// The machine with Domain 0 and a guest: what views and the log show of their channels and grants, what is left after a crash,
+// and that no grant or event operation of the guest reaches what is not its own.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { before, describe, test } from "node:test";
+import fc from "fast-check";
+import { GrantStatus } from "./grant-tables.ts";
+import { HypercallContext } from "./hypercall.ts";
+import { FrameFlag } from "./memory/frame-table.ts";
+import { ParavirtualMachine } from "./paravirtual-machine.ts";
+
+const sample = (name: string) => ({
+	name: `${name}.elf`,
+	bytes: new Uint8Array(readFileSync(new URL(`../../../extension/samples/${name}/${name}.elf`, import.meta.url))),
+});
+
+function start(domain0Append?: string) {
+	const disk = new Uint8Array(2048 * 512);
+	disk.set(new TextEncoder().encode("a disk"));
+	const machine = new ParavirtualMachine({
+		image: sample("xen32"),
+		vmm: "pv",
+		io: "split",
+		memory: 16 << 20,
+		disks: [{ name: "disk.img", bytes: disk }],
+		domain0: sample("dom0"),
+		...(domain0Append === undefined ? {} : { domain0Append }),
+	});
+	let output = "";
+	machine.onSerialOutput((bytes) => {
+		output += new TextDecoder("latin1").decode(bytes);
+	});
+	const until = (text: string) => {
+		for (let tries = 0; tries < 400 && !output.includes(text); tries++) if (machine.run(50_000)) break;
+		assert.ok(output.includes(text), output);
+	};
+	return { machine, until };
+}
+
+describe("Domain 0 and a guest", () => {
+	const { machine, until } = start();
+	const [domain0, guest] = [() => machine.domains.list()[0]!, () => machine.domains.list()[1]!];
+
+	before(() => until("disk: connected"));
+
+	test("the view shows both ends of the channel, the line of the disk and the granted ring", () => {
+		const disk = guest().eventChannels.find(({ kind }) => kind === "interdomain")!;
+		const back = domain0().eventChannels.find(({ kind }) => kind === "interdomain")!;
+		assert.equal(disk.target, `domain 0 port ${back.port}`);
+		assert.equal(back.target, `domain 1 port ${disk.port}`);
+		assert.equal(domain0().eventChannels.find(({ kind }) => kind === "pirq")?.target, "interrupt line 14");
+		assert.ok(guest().eventChannels.some(({ kind }) => kind === "xenstore"));
+		const ring = guest().grants.find(({ mapped }) => mapped > 0)!;
+		assert.deepEqual(
+			{ domain: ring.domain, writable: ring.writable, mapped: ring.mapped },
+			{ domain: 0, writable: true, mapped: 1 },
+		);
+		const mapped = domain0().detail.find(({ name }) => name === "mapped grants");
+		assert.deepEqual(mapped?.value, [{ name: `domain 1 reference ${ring.reference}`, value: Number(ring.frame) }]);
+		assert.equal(domain0().detail.find(({ name }) => name === "interrupt lines")?.value, "14");
+	});
+
+	test("hypercalls of grants and events are decoded in the log", () => {
+		const decoded = (reason: string) => machine.events.read({ kinds: ["hypercall"], reason, limit: 400 });
+		const maps = decoded("grant_table_op").filter(({ detail }) => detail[0]?.value === "map_grant_ref");
+		const first = maps.at(-1)!.detail;
+		assert.ok(Array.isArray(first[2]?.value) && first[2].value.some(({ name }) => name === "ref"));
+		const bind = decoded("event_channel_op").find(({ detail }) => detail[0]?.value === "bind_pirq")!;
+		assert.deepEqual(bind.detail.slice(0, 2), [
+			{ name: "command", value: "bind_pirq" },
+			{ name: "pirq", value: 14 },
+		]);
+	});
+
+	test("whatever the guest asks of grants and events, what is not its own stays as it is", () => {
+		const { hypervisor } = machine;
+		for (let tries = 0; tries < 10_000 && hypervisor.current?.id !== 1; tries++) machine.run(100);
+		const caller = hypervisor.domains.get(1)!;
+		const { frames, memory } = hypervisor;
+		assert.equal(hypervisor.current, caller);
+		const granted = new Set(guest().grants.map(({ frame }) => Number(frame)));
+		const other = hypervisor.domains.get(0)!;
+		const foreign = Array.from({ length: frames.frames }, (_, frame) => frame).filter(
+			(frame) =>
+				frames.owner[frame] === 0 &&
+				!frames.has(frame, FrameFlag.shared) &&
+				!granted.has(frame) &&
+				frame !== other.store.frame,
+		);
+		const before = foreign.map((frame) => Buffer.from(memory.bytes(frame)).toString("base64"));
+		const page = 0xc0002000n;
+		const small = fc.oneof(fc.nat(40), fc.constantFrom(0x7ff0, 4096, 0xffff_ffff), fc.nat(0xffff_ffff));
+		fc.assert(
+			fc.property(
+				fc.constantFrom("grant_table_op", "event_channel_op", "set_timer_op"),
+				fc.nat(13),
+				fc.array(small, { minLength: 12, maxLength: 12 }),
+				fc.oneof(fc.nat(3), small),
+				fc.oneof({ weight: 9, arbitrary: fc.constant(page) }, { weight: 1, arbitrary: fc.bigInt(0n, 0xffff_ffffn) }),
+				(name, command, words, count, pointer) => {
+					hypervisor.guestMemory.write(page, new Uint8Array(Uint32Array.from(words).buffer));
+					const numbers = { grant_table_op: 20, event_channel_op: 32, set_timer_op: 15 } as const;
+					const handler = hypervisor.hypercalls.find(numbers[name as keyof typeof numbers])!;
+					const args = [BigInt(command), pointer, BigInt(count), 0n, 0n, 0n];
+					const result = Number(handler(new HypercallContext(caller, hypervisor.guestMemory, args)));
+					assert.ok(result <= 0 && result > -200, `${name} ${command}: ${result}`);
+				},
+			),
+			{ seed: 99, numRuns: 4000 },
+		);
+		const after = foreign.map((frame) => Buffer.from(memory.bytes(frame)).toString("base64"));
+		assert.ok(foreign.length > 3000);
+		assert.deepEqual(
+			foreign.filter((_, i) => before[i] !== after[i]),
+			[],
+		);
+		assert.doesNotThrow(() => machine.run(100_000));
+	});
+});
+
+test("a grant of a page table is not mapped writable, and a granted page does not become one", () => {
+	const { machine, until } = start();
+	until("disk: connected");
+	const { hypervisor, services } = machine;
+	const guest = hypervisor.domains.get(1)!;
+	const root = guest.vcpu.root;
+	services.grantTables.prepare(1, 20, 0, root);
+	assert.equal(services.grantTables.map(0, 1, 20, 1, 0n).status, GrantStatus.badPage);
+	assert.equal(services.grantTables.map(0, 1, 20, 1 | 4, 0n).status, GrantStatus.okay, "to read it is allowed");
+	const ring = services.grantTables.view(1).find(({ mapped, writable }) => mapped > 0 && writable)!;
+	assert.ok(hypervisor.tables.pin(Number(ring.frame), guest, 1) < 0, "it is mapped writable elsewhere");
+});
+
+test("after a crash of Domain 0 everything can still be looked at", () => {
+	const { machine, until } = start("fault=2");
+	until("SAMPLE DONE");
+	assert.deepEqual(machine.run(10_000_000), { reason: "poweroff" });
+	const [domain0, guest] = machine.domains.list();
+	assert.equal(domain0?.state, "crashed");
+	assert.equal(guest?.state, "shut down");
+	assert.ok(domain0.detail.some(({ name }) => name === "crashed"));
+	assert.ok(domain0.pages > 0 && machine.domains.pages(0, 0n, 10).length === 10);
+	assert.equal(machine.services.interrupts.linesOf(0).length, 0, "its interrupt line is closed");
+	assert.equal(machine.services.store.text("/local/domain/0/backend/vbd/1/51712/state"), "6");
+	const crash = machine.events.read({ kinds: ["exception"], reason: "domain crashed", limit: 1 });
+	assert.deepEqual(crash[0]?.detail[0], { name: "domain", value: 0 });
+	for (const processor of machine.processors()) assert.ok(processor.registers().length > 0);
+});
