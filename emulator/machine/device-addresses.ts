@@ -1,5 +1,6 @@
 // Memory as a device addresses it (iova:), for the debugger: through the remapping unit's tables, without side effects.
 
+import type { HostMachine } from "./host-machine.ts";
 import type { RemappingView } from "./remapping-view.ts";
 import { type Address, MachineError } from "./virtual-machine.ts";
 
@@ -9,6 +10,18 @@ const PAGE = 4096;
 export interface PeekedMemory {
 	peek(address: number, length: number): Uint8Array | undefined;
 	poke(address: number, bytes: Uint8Array): boolean;
+}
+
+/** A host's memory; a VMM on it hears of what is written, as of a device's write. */
+export function memoryBehindDevices(host: HostMachine): PeekedMemory {
+	return {
+		peek: (address, length) => host.physical.peek(address, length),
+		poke: (address, bytes) => {
+			if (!host.physical.poke(address, bytes)) return false;
+			host.onDmaWrite(address, bytes.length);
+			return true;
+		},
+	};
 }
 
 function required(view: RemappingView | undefined): RemappingView {

@@ -14,14 +14,17 @@ export function createMachine(configuration: MachineConfiguration): VirtualMachi
 	}
 	switch (configuration.vmm) {
 		case "none":
+			if (configuration.io === "split" || configuration.io === "passthrough")
+				throw new MachineError(
+					`Under "none" the guest owns the host's devices: leave "io" out, or choose a technique with a VMM.`,
+				);
 			return new NativeMachine(configuration);
 		case "trap":
 		case "bt": {
-			const { vmm, mmu, io } = configuration;
+			const { vmm, mmu } = configuration;
 			if (mmu !== undefined && mmu !== "shadow")
 				throw new MachineError(`Under "${vmm}" the tables are shadowed: leave "mmu" out or choose "shadow".`);
-			if (io !== undefined && io !== "direct")
-				throw new MachineError(`Under "${vmm}" the guest sees canonical devices: leave "io" out or choose "direct".`);
+			refuseSplit(configuration);
 			return vmm === "bt" ? new BinaryTranslationMachine(configuration) : new TrapMachine(configuration);
 		}
 		case "hvm":
@@ -29,8 +32,7 @@ export function createMachine(configuration: MachineConfiguration): VirtualMachi
 				throw new MachineError(
 					'Under "hvm" this version has only extended page tables: leave "mmu" out or choose "ept".',
 				);
-			if (configuration.io !== undefined && configuration.io !== "direct")
-				throw new MachineError('Under "hvm" the guest sees canonical devices: leave "io" out or choose "direct".');
+			refuseSplit(configuration);
 			return new HvmMachine(configuration);
 		case "pv":
 			if (configuration.mmu !== undefined)
@@ -41,4 +43,12 @@ export function createMachine(configuration: MachineConfiguration): VirtualMachi
 				);
 			return new ParavirtualMachine(configuration);
 	}
+}
+
+/** The other techniques' guests know no front ends. */
+function refuseSplit({ vmm, io }: MachineConfiguration): void {
+	if (io === "split")
+		throw new MachineError(
+			`The I/O model "split" needs paravirtual guests: choose "direct" or "passthrough" under "${vmm}".`,
+		);
 }

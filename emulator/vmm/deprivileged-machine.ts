@@ -8,6 +8,7 @@ import type { HostStop } from "../machine/host-machine.ts";
 import type { BootState } from "../machine/loaders/boot-state.ts";
 import { loadImage } from "../machine/loaders/load-image.ts";
 import {
+	type Address,
 	type EventName,
 	type ExecutionBreakpoint,
 	MachineError,
@@ -40,14 +41,8 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 	protected readonly pcpu = new HostProcessor();
 	protected readonly breakpoints = new BreakpointMap();
 	private readonly watchpoints = new GuestWatchpoints((stop) => this.stopAt(stop));
-	/** The path's memory is the guest's. */
 	private readonly dmaWatchpoints = new DmaWatchpoints({
-		physical: ({ space, value }) => {
-			if (space === "lin") return this.vcpu.translate(value, "gpa");
-			if (space === "gpa") return value;
-			const page = this.monitor.physical.pmap.indexOf(Number(value >> 12n));
-			return page < 0 ? undefined : BigInt(page) * 4096n + (value & 0xfffn);
-		},
+		physical: (address) => this.dmaAddress(address, this.guestPhysical(address)),
 		instruction: () => this.vcpu.linearInstructionPointer(),
 		hit: (stop) => this.stopAt(stop),
 	});
@@ -90,8 +85,10 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 		monitor.physical.bus = devices.memory;
 		monitor.vcpu.msrs.localApic = devices.localApicPort;
 		monitor.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
-		this.vcpu.attach(monitor);
-		this.pcpu.attach(host, monitor.guest.kernelRunsDirectly ? "guest kernel, directly" : "translation cache");
+		this.assignDevices(monitor.physical, monitor.frames);
+		this.vcpu.attach(monitor, this.remapping);
+		const kernel = monitor.guest.kernelRunsDirectly ? "guest kernel, directly" : "translation cache";
+		this.pcpu.attach(host, kernel, this.remapping);
 		this.attached();
 		devices.reset();
 		const boot = loadImage(configuration.image, configuration, {
@@ -102,7 +99,7 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 		this.enterBootState(boot);
 		this.breakpoints.attach(host.engine.code, this.translations());
 		this.watchpoints.attach(monitor);
-		this.dmaWatchpoints.attach(devices.optional?.path);
+		this.dmaWatchpoints.attach(this.dmaPath);
 		this.setWatchpoints(this.watched);
 	}
 
@@ -131,6 +128,13 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 		registers.eip = boot.instructionPointer;
 		registers.eflags = 0x202;
 		monitor.enterGuest();
+	}
+
+	private guestPhysical({ space, value }: Address): bigint | undefined {
+		if (space === "lin") return this.vcpu.translate(value, "gpa");
+		if (space === "gpa") return value;
+		const page = this.monitor.physical.pmap.indexOf(Number(value >> 12n));
+		return page < 0 ? undefined : BigInt(page) * 4096n + (value & 0xfffn);
 	}
 
 	processors(): Processor[] {

@@ -2,6 +2,8 @@
 
 import { inspectMappings, inspectWalk, physicalTables, type TableMemory, type Tables } from "../cpu/page-walk-view.ts";
 import { RAM_BASE } from "../isa/state.ts";
+import { memoryBehindDevices, readDeviceAddresses, writeDeviceAddresses } from "../machine/device-addresses.ts";
+import type { RemappingView } from "../machine/remapping-view.ts";
 import {
 	type Address,
 	type AddressSpace,
@@ -24,10 +26,12 @@ export class GuestProcessor implements Processor {
 	readonly kind = "vcpu";
 	readonly view = new GuestView();
 	private monitor!: Monitor;
+	private remapping: RemappingView | undefined;
 
-	/** Shows another VMM from now on: the machine was reset. */
-	attach(monitor: Monitor): void {
+	/** Shows another VMM from now on: the machine was reset. @param remapping of the host, when it has a unit. */
+	attach(monitor: Monitor, remapping?: RemappingView): void {
 		this.monitor = monitor;
+		this.remapping = remapping;
 		this.view.monitor = monitor;
 	}
 
@@ -94,7 +98,6 @@ export class GuestProcessor implements Processor {
 
 	/** Calls `part` for the pieces of a range that lie in one page each, with their guest-physical address, while it gives true. */
 	private pieces(address: Address, length: number, part: (at: number, done: number, size: number) => boolean): void {
-		if (address.space === "iova") throw new MachineError("There are no device addresses (iova:): no IOMMU is there.");
 		for (let done = 0; done < length; ) {
 			const value = address.value + BigInt(done);
 			if (value < 0n || value >= 1n << 32n) return;
@@ -108,6 +111,8 @@ export class GuestProcessor implements Processor {
 	}
 
 	readMemory(address: Address, length: number): Uint8Array | undefined {
+		if (address.space === "iova")
+			return readDeviceAddresses(this.remapping, memoryBehindDevices(this.monitor.host), address, length);
 		const bytes = new Uint8Array(length);
 		let available = 0;
 		const { physical, host } = this.monitor;
@@ -122,6 +127,8 @@ export class GuestProcessor implements Processor {
 	}
 
 	writeMemory(address: Address, bytes: Uint8Array): number {
+		if (address.space === "iova")
+			return writeDeviceAddresses(this.remapping, memoryBehindDevices(this.monitor.host), address, bytes);
 		let written = 0;
 		const { physical, host } = this.monitor;
 		this.pieces(address, bytes.length, (at, done, size) => {

@@ -7,8 +7,10 @@ import {
 	physicalTables,
 	translateInspected,
 } from "../cpu/page-walk-view.ts";
+import { memoryBehindDevices, readDeviceAddresses, writeDeviceAddresses } from "../machine/device-addresses.ts";
 import type { HostMachine } from "../machine/host-machine.ts";
 import { RegisterFile } from "../machine/register-file.ts";
+import type { RemappingView } from "../machine/remapping-view.ts";
 import {
 	type Address,
 	type AddressSpace,
@@ -24,14 +26,16 @@ export class HostProcessor implements Processor {
 	readonly kind = "pcpu";
 	private file!: RegisterFile;
 	private host!: HostMachine;
+	private remapping: RemappingView | undefined;
 
 	/** What the host runs in ring 1. */
 	private kernel = "translation cache";
 
-	/** Shows another host from now on: the machine was reset. */
-	attach(host: HostMachine, kernel = this.kernel): void {
+	/** Shows another host from now on: the machine was reset. @param remapping of the host, when it has a unit. */
+	attach(host: HostMachine, kernel = this.kernel, remapping?: RemappingView): void {
 		this.host = host;
 		this.kernel = kernel;
+		this.remapping = remapping;
 		this.file = new RegisterFile(host.processor);
 	}
 
@@ -67,7 +71,6 @@ export class HostProcessor implements Processor {
 
 	/** How many of `length` bytes from a host-physical address on lie in RAM or ROM. */
 	private range({ space, value }: Address, length: number): { start: number; available: number } {
-		if (space === "iova") throw new MachineError("There are no device addresses (iova:): no IOMMU is there.");
 		if (space === "gpa")
 			throw new MachineError("The physical CPU knows no guest-physical addresses: ask the vCPU, or use hpa:.");
 		const start = value < 0n || value >= 1n << 32n ? 0 : Number(value);
@@ -78,12 +81,16 @@ export class HostProcessor implements Processor {
 	}
 
 	readMemory(address: Address, length: number): Uint8Array | undefined {
+		if (address.space === "iova")
+			return readDeviceAddresses(this.remapping, memoryBehindDevices(this.host), address, length);
 		if (address.space === "lin") return this.host.processor.core.memory.peekLinear(address.value, length);
 		const { start, available } = this.range(address, length);
 		return available > 0 ? this.host.physical.peek(start, available) : undefined;
 	}
 
 	writeMemory(address: Address, bytes: Uint8Array): number {
+		if (address.space === "iova")
+			return writeDeviceAddresses(this.remapping, memoryBehindDevices(this.host), address, bytes);
 		if (address.space === "lin") return this.host.processor.core.memory.pokeLinear(address.value, bytes);
 		const { start, available } = this.range(address, bytes.length);
 		return available > 0 && this.host.physical.poke(start, bytes.subarray(0, available)) ? available : 0;

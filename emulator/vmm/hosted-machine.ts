@@ -2,13 +2,18 @@
 // stops that wait until the host stands still, and the run loop with its budget. What the VMM does is the technique's.
 
 import type { DiskImage } from "../devices/ata/disk-image.ts";
+import type { DmaPath } from "../devices/dma-port.ts";
+import { iommuStatistics, watchRemapping } from "../machine/dma-faults.ts";
 import { type BackedMemory, dmaMemory } from "../machine/dma-memory.ts";
 import { describeException } from "../machine/exception-names.ts";
 import { HostMachine } from "../machine/host-machine.ts";
+import type { IommuView } from "../machine/hypervisor-views.ts";
 import { openDisks, optionalDevices } from "../machine/optional-configuration.ts";
 import { PcDevices, type PcSurroundings } from "../machine/pc-devices.ts";
+import type { RemappingView } from "../machine/remapping-view.ts";
 import { SerialInput } from "../machine/serial-input.ts";
 import {
+	type Address,
 	type DeviceView,
 	type EventFilter,
 	type EventName,
@@ -18,6 +23,8 @@ import {
 } from "../machine/virtual-machine.ts";
 import { VmEventLog } from "../machine/vm-events.ts";
 import { GuestRefusal } from "./guest/guest-context.ts";
+import { AssignedLines, assignable, Passthrough, type PinnedMemory, remappingTableBytes } from "./io/passthrough.ts";
+import type { FrameSource } from "./io/remapping-tables.ts";
 
 export const VCPU = 1;
 export const PCPU = 2;
@@ -48,6 +55,11 @@ export abstract class HostedMachine {
 	readonly disks: readonly DiskImage[];
 	host!: HostMachine;
 	protected guestDevices!: PcDevices;
+	private lines: AssignedLines | undefined;
+	/** The host's devices in the hands of the guest, with io "passthrough". */
+	protected passthrough: Passthrough | undefined;
+	/** The host's remapping unit, when it has one. */
+	protected remapping: RemappingView | undefined;
 	private input!: SerialInput;
 	private readonly serialListeners: ((bytes: Uint8Array) => void)[] = [];
 	private readonly consoleListeners: ((byte: number) => void)[] = [];
@@ -93,15 +105,20 @@ export abstract class HostedMachine {
 		this.checkMemory();
 		this.pending = this.ended = undefined;
 		this.resetAsked = false;
+		const optional = optionalDevices(configuration, this.disks);
+		const passes = configuration.io === "passthrough";
+		this.lines = passes ? new AssignedLines() : undefined;
+		this.passthrough = undefined;
 		const host = new HostMachine({
-			memoryBytes: memory + overhead,
+			memoryBytes: memory + overhead + (passes ? remappingTableBytes(memory) : 0),
+			...(this.lines ? { optional: assignable(optional, configuration.iommu, this.lines) } : {}),
 			onSerial: () => {},
 			onDebugConsole: () => {},
 			onReset: () => {},
 		});
 		this.host = host;
 		this.events.clear();
-		const optional = optionalDevices(configuration, this.disks);
+		this.watchUnit();
 		const { memory: guestMemory, ...connections } = guest;
 		this.guestDevices = new PcDevices({
 			...connections,
@@ -119,7 +136,7 @@ export abstract class HostedMachine {
 			serial: (byte) => {
 				for (const listener of this.serialListeners) listener(new Uint8Array([byte]));
 			},
-			optional: optional && { ...optional, memory: dmaMemory(guestMemory) },
+			optional: passes ? undefined : optional && { ...optional, memory: dmaMemory(guestMemory) },
 			timeOfTsc: (tsc) => Number(tsc) + (host.now() - host.engine.retired),
 		});
 		this.input = new SerialInput(host.clock, this.guestDevices.com1);
@@ -147,7 +164,44 @@ export abstract class HostedMachine {
 		this.host = host;
 		this.guestDevices = host.devices;
 		this.events.clear();
+		this.watchUnit();
 		this.input = new SerialInput(host.clock, host.devices.com1);
+	}
+
+	/** Requests that the host's remapping unit stops are events of this machine. */
+	private watchUnit(): void {
+		this.remapping = watchRemapping(this.host.devices.optional, {
+			events: this.events,
+			now: () => this.host.engine.retired,
+			filters: () => this.filters,
+			stop: (stop) => this.stopAt(stop),
+		});
+	}
+
+	/** Gives the host's devices to the guest when the configuration says so; to be called before the guest's devices are reset. */
+	protected assignDevices(memory: PinnedMemory, frames: FrameSource): void {
+		if (!this.lines) return;
+		this.passthrough = new Passthrough(this.host, this.guestDevices, memory, frames);
+		this.lines.connect(this.guestDevices);
+	}
+
+	/** The way of the guest's bus masters to memory: its canonical devices', or the host's that are assigned to it. */
+	protected get dmaPath(): DmaPath | undefined {
+		return (this.passthrough ? this.host.devices : this.guestDevices).optional?.path;
+	}
+
+	/**
+	 * An address in the space of `dmaPath`'s memory: guest-physical, or host-physical with assigned devices.
+	 * @param guestPhysical what the technique says it is; undefined when it is not mapped.
+	 */
+	protected dmaAddress({ space, value }: Address, guestPhysical: bigint | undefined): bigint | undefined {
+		if (!this.passthrough) return guestPhysical;
+		if (space === "hpa") return value;
+		return guestPhysical === undefined ? undefined : this.passthrough.hostAddress(guestPhysical);
+	}
+
+	get iommus(): readonly IommuView[] {
+		return this.remapping ? [this.remapping] : [];
 	}
 
 	instructionCount(): number {
@@ -173,15 +227,18 @@ export abstract class HostedMachine {
 		return pending;
 	}
 
+	private refusal(error: MachineError): string {
+		return error instanceof GuestRefusal ? error.under(this.configuration.vmm) : error.message;
+	}
+
 	/** What the VMM refuses ends the run; the machine stays inspectable. */
 	protected advanceOrEnd(instructions: number): Stop | undefined {
 		try {
 			return this.advance(instructions);
 		} catch (error) {
-			if (!(error instanceof MachineError)) throw error;
-			const { vmm } = this.configuration;
-			const description = error instanceof GuestRefusal ? error.under(vmm) : error.message;
-			this.ended = { reason: "halted", description };
+			if (error instanceof MachineError) this.ended = { reason: "halted", description: this.refusal(error) };
+			else if (this.passthrough?.unprotected) this.ended = { reason: "halted", description: destroyed(error) };
+			else throw error;
 			return this.ended;
 		}
 	}
@@ -258,10 +315,20 @@ export abstract class HostedMachine {
 			instructions: host.engine.retired,
 			tiers: { interpreter: host.engine.retired, compiled: 0 },
 			tlb: { fills: host.tlb.fills, flushes: host.tlb.flushes },
+			...iommuStatistics(this.remapping),
 		};
 	}
 
 	devices(): DeviceView[] {
-		return this.guestDevices.all.map((device) => ({ name: device.name, registers: device.registers() }));
+		const assigned = this.passthrough ? [...this.passthrough.functions, ...this.host.devices.optional!.all] : [];
+		return [...this.guestDevices.all, ...assigned].map((device) => {
+			return { name: device.name, registers: device.registers() };
+		});
 	}
+}
+
+/** Without a remapping unit an assigned device can write anywhere, also into what the VMM lives on. */
+function destroyed(error: unknown): string {
+	const what = error instanceof Error ? error.message : String(error);
+	return `The VMM's own memory is broken (${what}): no IOMMU keeps the assigned devices from it; start the machine with one.`;
 }

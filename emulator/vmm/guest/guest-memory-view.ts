@@ -13,7 +13,6 @@ import { RAM_BASE } from "../../isa/state.ts";
 import {
 	type Address,
 	type AddressSpace,
-	MachineError,
 	type Mapping,
 	type Walk,
 } from "../../machine/virtual-machine.ts";
@@ -64,9 +63,8 @@ export class GuestMemoryView {
 		return address === undefined ? undefined : BigInt(address);
 	}
 
-	/** Calls `part` for the pieces of a range that lie in one page each, with their physical address, while it gives true. */
+	/** Not for "iova", whose tables are the remapping unit's. Calls `part` for the pieces of a range that lie in one page each, with their physical address, while it gives true. */
 	private pieces(address: Address, length: number, part: (at: number, done: number, size: number) => boolean): void {
-		if (address.space === "iova") throw new MachineError("There are no device addresses (iova:): no IOMMU is there.");
 		for (let done = 0; done < length; ) {
 			const value = address.value + BigInt(done);
 			if (address.space !== "lin" && (value < 0n || value >= ADDRESS_LIMIT)) return;

@@ -3,9 +3,11 @@
 import { inspectedTables } from "../../cpu/page-walk-view.ts";
 import { Vmcs } from "../../cpu/vmx/vmcs-fields.ts";
 import { Segment, SegmentSlot, State, segmentSlot } from "../../isa/state.ts";
+import { memoryBehindDevices, readDeviceAddresses, writeDeviceAddresses } from "../../machine/device-addresses.ts";
 import type { NestedWalk } from "../../machine/hypervisor-views.ts";
 import { nestedWalk } from "../../machine/nested-walk.ts";
 import { RegisterFile } from "../../machine/register-file.ts";
+import type { RemappingView } from "../../machine/remapping-view.ts";
 import {
 	type Address,
 	type AddressSpace,
@@ -27,10 +29,12 @@ export class GuestProcessor implements Processor {
 	private virtual!: VirtualProcessor;
 	private file!: RegisterFile;
 	private memory!: GuestMemoryView;
+	private remapping: RemappingView | undefined;
 
-	/** Shows another VMM from now on: the machine was reset. */
-	attach(monitor: Monitor): void {
+	/** Shows another VMM from now on: the machine was reset. @param remapping of the host, when it has a unit. */
+	attach(monitor: Monitor, remapping?: RemappingView): void {
 		this.monitor = monitor;
+		this.remapping = remapping;
 		this.virtual = new VirtualProcessor(monitor.host, monitor.vmcs, monitor.mmu);
 		this.file = new RegisterFile(this.virtual.processor);
 		this.memory = new GuestMemoryView(monitor.physical, () => inspectedTables(this.current().state));
@@ -103,10 +107,14 @@ export class GuestProcessor implements Processor {
 	}
 
 	readMemory(address: Address, length: number): Uint8Array | undefined {
+		if (address.space === "iova")
+			return readDeviceAddresses(this.remapping, memoryBehindDevices(this.monitor.host), address, length);
 		return this.memory.read(address, length);
 	}
 
 	writeMemory(address: Address, bytes: Uint8Array): number {
+		if (address.space === "iova")
+			return writeDeviceAddresses(this.remapping, memoryBehindDevices(this.monitor.host), address, bytes);
 		return this.memory.write(address, bytes);
 	}
 

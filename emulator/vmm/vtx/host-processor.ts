@@ -2,8 +2,10 @@
 
 import { inspectedTables, inspectMappings, inspectWalk, physicalTables } from "../../cpu/page-walk-view.ts";
 import { State } from "../../isa/state.ts";
+import { memoryBehindDevices, readDeviceAddresses, writeDeviceAddresses } from "../../machine/device-addresses.ts";
 import type { HostMachine } from "../../machine/host-machine.ts";
 import { RegisterFile } from "../../machine/register-file.ts";
+import type { RemappingView } from "../../machine/remapping-view.ts";
 import {
 	type Address,
 	type AddressSpace,
@@ -22,13 +24,15 @@ export class HostProcessor implements Processor {
 	readonly kind = "pcpu";
 	private file!: RegisterFile;
 	private host!: HostMachine;
+	private remapping: RemappingView | undefined;
 
 	/** @param guest says where the guest's addresses lead while it runs. */
 	constructor(private readonly guest: GuestProcessor) {}
 
 	/** Shows another host from now on: the machine was reset. */
-	attach(host: HostMachine): void {
+	attach(host: HostMachine, remapping?: RemappingView): void {
 		this.host = host;
+		this.remapping = remapping;
 		this.file = new RegisterFile(host.processor);
 	}
 
@@ -65,7 +69,6 @@ export class HostProcessor implements Processor {
 
 	/** How many of `length` bytes from a host-physical address on lie in RAM or ROM. */
 	private range({ space, value }: Address, length: number): { start: number; available: number } {
-		if (space === "iova") throw new MachineError("There are no device addresses (iova:): no IOMMU is there.");
 		if (space === "gpa")
 			throw new MachineError("The physical CPU knows no guest-physical addresses: ask the vCPU, or use hpa:.");
 		const start = value < 0n || value >= 1n << 32n ? 0 : Number(value);
@@ -76,12 +79,16 @@ export class HostProcessor implements Processor {
 	}
 
 	readMemory(address: Address, length: number): Uint8Array | undefined {
+		if (address.space === "iova")
+			return readDeviceAddresses(this.remapping, memoryBehindDevices(this.host), address, length);
 		if (address.space === "lin") return this.host.processor.core.memory.peekLinear(address.value, length);
 		const { start, available } = this.range(address, length);
 		return available > 0 ? this.host.physical.peek(start, available) : undefined;
 	}
 
 	writeMemory(address: Address, bytes: Uint8Array): number {
+		if (address.space === "iova")
+			return writeDeviceAddresses(this.remapping, memoryBehindDevices(this.host), address, bytes);
 		if (address.space === "lin") return this.host.processor.core.memory.pokeLinear(address.value, bytes);
 		const { start, available } = this.range(address, bytes.length);
 		return available > 0 && this.host.physical.poke(start, bytes.subarray(0, available)) ? available : 0;

@@ -15,6 +15,7 @@ import type { HostStop } from "../../machine/host-machine.ts";
 import type { VmxView } from "../../machine/hypervisor-views.ts";
 import { loadImage } from "../../machine/loaders/load-image.ts";
 import {
+	type Address,
 	type ExecutionBreakpoint,
 	type MachineConfiguration,
 	MachineError,
@@ -49,14 +50,8 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		instruction: () => this.vcpu.linearInstructionPointer(),
 		hit: (stop) => this.stopAt(stop),
 	});
-	/** The path's memory is the guest's. */
 	private readonly dmaWatchpoints = new DmaWatchpoints({
-		physical: ({ space, value }) => {
-			if (space === "lin") return this.vcpu.translate(value, "gpa");
-			if (space === "gpa") return value;
-			const page = this.monitor.physical.pmap.indexOf(Number(value >> 12n));
-			return page < 0 ? undefined : BigInt(page) * 4096n + (value & 0xfffn);
-		},
+		physical: (address) => this.dmaAddress(address, this.guestPhysical(address)),
 		instruction: () => this.vcpu.linearInstructionPointer(),
 		hit: (stop) => this.stopAt(stop),
 	});
@@ -98,8 +93,9 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		monitor.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
 		monitor.emulator.onModeSwitch = (mode, previous) => this.seeMode(mode, previous);
 		this.rom?.install(monitor.physical);
-		this.vcpu.attach(monitor);
-		this.pcpu.attach(host);
+		this.assignDevices(monitor.physical, monitor.frames);
+		this.vcpu.attach(monitor, this.remapping);
+		this.pcpu.attach(host, this.remapping);
 		host.processor.delivery.onEvent = (vector, errorCode, source) => this.seeEvent(vector, errorCode, source);
 		host.processor.core.state.onModeChange = (mode, previous) => {
 			if (monitor.control.inGuest) this.seeMode(mode, previous);
@@ -108,7 +104,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		this.boot();
 		this.setExecutionBreakpoints(this.breakpoints);
 		this.watchpoints.attach(monitor);
-		this.dmaWatchpoints.attach(guestDevices.optional?.path);
+		this.dmaWatchpoints.attach(this.dmaPath);
 	}
 
 	/** The guest's power-on or reset: its devices, its image, its vCPU. */
@@ -116,6 +112,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		const { configuration, monitor, guestDevices } = this;
 		this.resetAsked = false;
 		guestDevices.reset();
+		this.passthrough?.reset();
 		const { processor } = monitor.emulator;
 		if (configuration.image) {
 			const boot = loadImage(configuration.image, configuration, {
@@ -126,6 +123,13 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		} // Without an image the vCPU stands at its reset vector (SDM Vol. 3A §9.1.4), which lies in the ROM.
 		else processor.reset();
 		monitor.enterGuest();
+	}
+
+	private guestPhysical({ space, value }: Address): bigint | undefined {
+		if (space === "lin") return this.vcpu.translate(value, "gpa");
+		if (space === "gpa") return value;
+		const page = this.monitor.physical.pmap.indexOf(Number(value >> 12n));
+		return page < 0 ? undefined : BigInt(page) * 4096n + (value & 0xfffn);
 	}
 
 	processors(): Processor[] {

@@ -1,0 +1,109 @@
+// A PCI function of the host as the guest finds it on its own bus: its registers are the host's, its configuration space is the
+// VMM's, which lets through what concerns the function alone. Reference: PCI Local Bus Specification 3.0, chapter 6.
+
+import type { AccessSize, Device, RegisterBlock, RegisterView } from "../../devices/device.ts";
+import {
+	type BaseAddressRegister,
+	CAPABILITIES_POINTER,
+	COMMAND,
+	PciConfigurationSpace,
+	type PciIdentity,
+	type PciMapper,
+	STATUS,
+} from "../../devices/pci-configuration-space.ts";
+
+/** The function's configuration space on the host's bus. */
+export interface HostFunction {
+	readonly name: string;
+	readonly identity: PciIdentity;
+	readConfiguration(offset: number, size: AccessSize): number;
+	writeConfiguration(offset: number, size: AccessSize, value: number): void;
+	/** The registers behind a base address register, wherever the VMM has put them on the host. */
+	registers(number: number): RegisterBlock;
+	reset(): void;
+}
+
+const DEVICE_SPECIFIC = 0x40;
+/** Status bit 4, in the low byte: a capability list. */
+const CAPABILITY_LIST = 0x10;
+
+/** Header: the VMM's, but for command and status. Behind it: the host's, unless it holds capabilities, which the guest does not get. */
+class AssignedConfiguration extends PciConfigurationSpace {
+	constructor(
+		private readonly host: HostFunction,
+		mapper: PciMapper,
+	) {
+		super(guestIdentity(host), mapper);
+	}
+
+	private get hasCapabilities(): boolean {
+		return this.host.readConfiguration(CAPABILITIES_POINTER, 1) !== 0;
+	}
+
+	override read(offset: number, size: AccessSize): number {
+		let value = 0;
+		for (let i = size - 1; i >= 0; i--) value = value * 256 + this.readByte((offset + i) & 0xff);
+		return value;
+	}
+
+	private readByte(offset: number): number {
+		if (offset >= DEVICE_SPECIFIC) return this.hasCapabilities ? 0 : this.host.readConfiguration(offset, 1);
+		if (offset === STATUS) return this.host.readConfiguration(offset, 1) & ~CAPABILITY_LIST;
+		return offset === STATUS + 1 ? this.host.readConfiguration(offset, 1) : super.read(offset, 1);
+	}
+
+	override write(offset: number, size: AccessSize, value: number): void {
+		super.write(offset, size, value);
+		for (let i = 0; i < size; i++) {
+			const at = (offset + i) & 0xff;
+			const byte = (value >>> (8 * i)) & 0xff;
+			// The host's own address decoding follows the guest's: where its registers lie there is the VMM's.
+			if (at === COMMAND || at === COMMAND + 1) this.host.writeConfiguration(at, 1, this.bytes[at]!);
+			else if (at === STATUS + 1) this.host.writeConfiguration(at, 1, byte);
+			else if (at >= DEVICE_SPECIFIC && !this.hasCapabilities) this.host.writeConfiguration(at, 1, byte);
+		}
+	}
+}
+
+function guestIdentity(host: HostFunction): PciIdentity {
+	const bars = Object.entries(host.identity.baseAddresses ?? {}).map(([number, bar]) => {
+		return [number, { ...bar, block: host.registers(Number(number)) } satisfies BaseAddressRegister] as const;
+	});
+	return { ...host.identity, baseAddresses: Object.fromEntries(bars) };
+}
+
+/** What of it is saved: the guest's configuration space. The function itself is a device of the host. */
+export class AssignedFunction implements Device {
+	readonly name: string;
+	readonly configuration: PciConfigurationSpace;
+
+	constructor(
+		private readonly host: HostFunction,
+		mapper: PciMapper,
+	) {
+		this.name = `${host.name}, as the guest sees it`;
+		this.configuration = new AssignedConfiguration(host, mapper);
+		// What the guest finds after power-on is what the function has then.
+		const command = [host.readConfiguration(COMMAND, 1), host.readConfiguration(COMMAND + 1, 1)];
+		this.configuration.allowWrites(COMMAND, [0x47, 0x05], command);
+		this.configuration.updateMappings();
+	}
+
+	/** The guest's bus is reset: the function as well, so that no transfer of its former life goes on. */
+	reset(): void {
+		this.host.reset();
+		this.configuration.reset();
+	}
+
+	save(): unknown {
+		return this.configuration.save();
+	}
+
+	restore(state: unknown): void {
+		this.configuration.restore(state);
+	}
+
+	registers(): RegisterView[] {
+		return this.configuration.registers();
+	}
+}

@@ -1,0 +1,179 @@
+import assert from "node:assert/strict";
+import { randomInt } from "node:crypto";
+import { test } from "node:test";
+import { checkHostileGuest } from "../../../test/tools/hostile-guest.ts";
+import { DmaEngineControl, DmaEngineError, DmaEngineRegister } from "../../devices/dma-engine.ts";
+import { PageKind } from "../../engine/physical-memory.ts";
+import { RAM_BASE } from "../../isa/state.ts";
+import { HostMachine } from "../../machine/host-machine.ts";
+import { DMA_ENGINE_SOURCE } from "../../machine/optional-devices.ts";
+import { PcDevices } from "../../machine/pc-devices.ts";
+import { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";
+import { HostFrames } from "../host-frames.ts";
+import { AssignedLines, Passthrough } from "./passthrough.ts";
+
+const HOST_BYTES = 8 << 20;
+const GUEST_BYTES = 2 << 20;
+const REQUESTS = Number(process.env.HYPERSCOPE_CASES ?? 100_000);
+
+/** A generator of 32-bit numbers (xorshift), the same for the same seed. */
+function generator(seed: number): () => number {
+	let state = seed || 1;
+	return () => {
+		state ^= state << 13;
+		state ^= state >>> 17;
+		state ^= state << 5;
+		return state >>> 0;
+	};
+}
+
+/** Two guests whose frames lie between each other; the DMA engine is assigned to the first. */
+function start(iommu = true) {
+	const lines = new AssignedLines();
+	const host = new HostMachine({
+		memoryBytes: HOST_BYTES,
+		optional: { devices: ["dma-engine"], disks: [], iommu, line: lines.line },
+		onSerial: () => {},
+		onDebugConsole: () => {},
+		onReset: () => {},
+	});
+	const guest = new PcDevices({
+		clock: host.clock,
+		memoryBytes: GUEST_BYTES,
+		interruptRequest: () => {},
+		nonMaskableInterrupt: () => {},
+		reset: () => {},
+		powerOff: () => {},
+		debugExit: () => {},
+		debugConsole: () => {},
+		serial: () => {},
+		timeOfTsc: Number,
+	});
+	const frames = new HostFrames(0x100, HOST_BYTES / 4096);
+	const memory = new GuestPhysicalMemory(host.physical, frames, GUEST_BYTES);
+	memory.kind.fill(PageKind.mmio, 0xa0, 0xc0);
+	const neighbour = new GuestPhysicalMemory(host.physical, frames, GUEST_BYTES);
+	for (let page = 0; page < GUEST_BYTES / 4096; page++) {
+		if (memory.isRam(page)) memory.frameOf(page);
+		neighbour.poke(page * 4096, new Uint8Array(4096).fill(page));
+	}
+	const passthrough = new Passthrough(host, guest, memory, frames);
+	lines.connect(guest);
+	return { host, guest, memory, neighbour, passthrough };
+}
+
+test(`${REQUESTS} random DMA requests of an assigned device touch nothing outside its domain`, (t) => {
+	const seed = Number(process.env.HYPERSCOPE_SEED ?? randomInt(2 ** 31));
+	t.diagnostic(`seed ${seed} (HYPERSCOPE_SEED)`);
+	const random = generator(seed);
+	const { host, memory } = start();
+	const { path, iommu } = host.devices.optional!;
+	const all = host.physical.u8.subarray(RAM_BASE, RAM_BASE + HOST_BYTES);
+	/** The guest's memory as it has to be, and the host's without it. */
+	const model = new Uint8Array(GUEST_BYTES);
+	const outside = all.slice();
+	const base = [0xfec0_0000, 0xfed9_0000, 0xfee0_0000, 0xf000_0000, 0xa_0000];
+	const address = () => {
+		const low = random();
+		switch (random() & 7) {
+			case 0:
+				return BigInt(low) | (BigInt(random()) << 32n);
+			case 1:
+				return BigInt(base[low % base.length]! + (random() & 0xfff));
+			case 2:
+				return BigInt(low % HOST_BYTES) | (1n << BigInt(random() % 64));
+			case 3:
+				return BigInt(GUEST_BYTES - 4096 + (low & 0x1fff));
+			case 4:
+				return BigInt(low % HOST_BYTES);
+			default:
+				return BigInt(low % GUEST_BYTES);
+		}
+	};
+	let written = 0;
+	for (let i = 0; i < REQUESTS; i++) {
+		const at = address();
+		const length = 1 + (random() & (random() & 15 ? 63 : 8191));
+		if (random() & 1) {
+			const read = path.read(DMA_ENGINE_SOURCE, "DMA engine", at, length);
+			if (read) assert.deepEqual(read, model.slice(Number(at), Number(at) + length), `read at 0x${at.toString(16)}`);
+			continue;
+		}
+		const bytes = new Uint8Array(length).fill(random());
+		path.write(DMA_ENGINE_SOURCE, "DMA engine", at, bytes);
+		// Pages before the first one that is not the guest's are written.
+		for (let done = 0; done < length; ) {
+			const page = Number((at + BigInt(done)) >> 12n);
+			if (at + BigInt(done) >= BigInt(GUEST_BYTES) || !memory.isRam(page)) break;
+			const start = Number(at) + done;
+			const part = Math.min(length - done, 4096 - (start & 0xfff));
+			model.set(bytes.subarray(done, done + part), start);
+			done += part;
+			written++;
+		}
+	}
+	for (let page = 0; page < GUEST_BYTES / 4096; page++) {
+		if (!memory.isRam(page)) continue;
+		const frame = memory.frameOf(page) * 4096;
+		const own = all.subarray(frame, frame + 4096);
+		assert.ok(Buffer.from(own).equals(model.subarray(page * 4096, page * 4096 + 4096)), `page ${page} of the guest`);
+		outside.set(own, frame);
+	}
+	assert.ok(Buffer.from(all).equals(outside), "host memory outside of the domain has changed");
+	assert.ok(written > REQUESTS / 10 && iommu!.blocked > REQUESTS / 10, `${written} written, ${iommu!.blocked} blocked`);
+	const pending = host.devices.localApic.registers().find(({ name }) => name === "IRR");
+	assert.equal(pending!.value, 0n, "a write became an interrupt message");
+});
+
+test("requesters that are not assigned, and devices of the domain whose page was taken away, are stopped", () => {
+	const { host, passthrough, memory } = start();
+	const { path, iommu } = host.devices.optional!;
+	const one = Uint8Array.of(1);
+	assert.equal(path.write(0x28, "another", 0x1000n, one), false);
+	assert.equal(path.write(DMA_ENGINE_SOURCE, "DMA engine", 0x1000n, one), true);
+	passthrough.domain!.unmap(1);
+	passthrough.invalidate();
+	assert.equal(path.write(DMA_ENGINE_SOURCE, "DMA engine", 0x1000n, one), false);
+	assert.deepEqual([iommu!.translated, iommu!.blocked], [1, 2]);
+	assert.equal(memory.peek(0x1000, 1)![0], 1);
+});
+
+test("one program of the device: stopped by the unit, and over the neighbour's memory without it", () => {
+	for (const isProtected of [true, false]) {
+		const { host, neighbour } = start(isProtected);
+		const registers = { at: 0xf000_0000, memory: host.devices.memory };
+		const set = (offset: number, value: number) => registers.memory.write(registers.at + offset, 4, value);
+		const victim = neighbour.frameOf(400) * 4096;
+		// What the guest would do: memory space and bus master on, the pattern, where to, how much, go.
+		host.devices.ports.write(0xcf8, 4, 0x8000_2004);
+		host.devices.ports.write(0xcfc, 2, 6);
+		set(DmaEngineRegister.destination, victim);
+		set(DmaEngineRegister.length, 64);
+		set(DmaEngineRegister.pattern, 0xdead_beef);
+		set(DmaEngineRegister.control, DmaEngineControl.start | DmaEngineControl.fill);
+		host.clock.advanceTo(1000);
+		const error = registers.memory.read(registers.at + DmaEngineRegister.error, 4);
+		const [first] = neighbour.peek(400 * 4096, 1)!;
+		if (isProtected) {
+			assert.deepEqual([error, first], [DmaEngineError.writeAborted, 400 & 0xff]);
+			const record = (offset: number) => registers.memory.read(0xfed9_0220 + offset, 4);
+			assert.deepEqual([record(0), record(8), record(12) >>> 0], [victim, DMA_ENGINE_SOURCE, 0x8000_0005]);
+		} else assert.deepEqual([error, first], [DmaEngineError.none, 0xef]);
+	}
+});
+
+test("a hostile guest finds no sequence of configuration accesses that breaks an assigned function", () => {
+	checkHostileGuest(() => {
+		const { host, passthrough, guest } = start();
+		const [device] = passthrough.functions;
+		return {
+			device: device!,
+			blocks: [{ block: device!.configuration, length: 256 }],
+			stimuli: [
+				(value) => guest.memory.read(0xf000_0000 + (value & 0xffc), 4),
+				(value) => guest.memory.write(0xf000_0000 + (value & 0x3c), 4, value),
+				() => host.clock.advanceTo(host.clock.now() + 5000),
+			],
+		};
+	}, 20);
+});
