@@ -22,7 +22,8 @@ export interface LaunchConfiguration {
 	readonly firmware: string | undefined;
 	readonly disks: readonly string[];
 	readonly domain0: string | undefined;
-	readonly machine: Omit<MachineConfiguration, "image" | "initrd" | "firmware" | "disks" | "domain0">;
+	readonly cdrom: string | undefined;
+	readonly machine: Omit<MachineConfiguration, "image" | "initrd" | "firmware" | "disks" | "domain0" | "cdrom">;
 	readonly symbolFiles: readonly SymbolFileRequest[];
 	readonly sourceMap: readonly (readonly [string, string])[];
 	readonly stopOnEntry: boolean;
@@ -63,8 +64,6 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 			throw new RequestError(`launch: there is no device "${device}"; "devices" takes ${OPTIONAL_DEVICES.join(", ")}.`);
 		return known;
 	});
-	if (args.has("cdrom"))
-		throw new RequestError('launch: "cdrom" is not supported: give the guest its files on a disk or in an "initrd".');
 	if (program === undefined && firmware === undefined)
 		throw new RequestError('launch: name the image to start in "program", or a "firmware".');
 	const memory = args.has("memory")
@@ -76,6 +75,7 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 		initrd: args.optionalString("initrd") || undefined,
 		disks: args.strings("disks"),
 		domain0: args.optionalString("domain0") || undefined,
+		cdrom: args.optionalString("cdrom") || undefined,
 		machine: {
 			vmm,
 			memory,

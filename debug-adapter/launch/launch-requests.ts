@@ -63,6 +63,7 @@ export class LaunchRequests {
 		for (const path of configuration.disks) disks.push(await readNamedFile("Disk", path, debuggee.host));
 		const split = configuration.machine.io === "split";
 		const domain0 = split ? await read("Domain 0", configuration.domain0 ?? debuggee.host.domain0) : undefined;
+		const cdrom = await read("CD-ROM", configuration.cdrom);
 		const symbolBytes: NamedFile[] = [];
 		for (const file of configuration.symbolFiles)
 			symbolBytes.push(await readNamedFile("Symbol file", file.path, debuggee.host));
@@ -73,6 +74,7 @@ export class LaunchRequests {
 			...(firmware ? { firmware } : {}),
 			...(disks.length > 0 ? { disks } : {}),
 			...(domain0 ? { domain0 } : {}),
+			...(cdrom ? { cdrom } : {}),
 		});
 		const machine = new RecordedMachine(bare);
 		const symbols = configuration.symbolFiles.map((file, index) => ({ file, bytes: symbolBytes[index]!.bytes }));

@@ -12,6 +12,7 @@ import {
 import type { DiskImage } from "../devices/ata/disk-image.ts";
 import { Vector } from "../engine/fault.ts";
 import { RAM_BASE, Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
+import { checkBootSource } from "./boot-source.ts";
 import { readDeviceAddresses, writeDeviceAddresses } from "./device-addresses.ts";
 import { iommuStatistics, watchRemapping } from "./dma-faults.ts";
 import { DmaWatchpoints } from "./dma-watchpoints.ts";
@@ -192,16 +193,9 @@ export class NativeMachine implements VirtualMachine {
 
 	/** @throws {MachineError} when the image cannot be started. */
 	constructor(private readonly configuration: MachineConfiguration) {
-		const { firmware, image, memory } = configuration;
-		if (firmware && image)
-			throw new MachineError(
-				`Either ${image.name} or the firmware ${firmware.name} starts the machine: leave one of the two out.`,
-			);
+		checkBootSource(configuration);
+		const { firmware, memory } = configuration;
 		this.disks = openDisks(configuration.disks ?? []);
-		if (!firmware && !image && this.disks.length > 0)
-			throw new MachineError(
-				`To start from the disk ${this.disks[0]!.name} the machine needs firmware that reads its boot sector: name one (SeaBIOS, for example), or a kernel image.`,
-			);
 		this.host = new HostMachine({
 			memoryBytes: memory,
 			...(firmware ? { firmware: new FirmwareRom(firmware.name, firmware.bytes) } : {}),

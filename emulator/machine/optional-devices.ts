@@ -2,7 +2,9 @@
 
 import type { ApicBus, InterruptMessage } from "../devices/apic-bus.ts";
 import { AtaDisk } from "../devices/ata/ata-disk.ts";
+import { CdromDrive } from "../devices/ata/cdrom-drive.ts";
 import type { DriveMaker } from "../devices/ata/channel.ts";
+import type { DiscImage } from "../devices/ata/disc-image.ts";
 import type { DiskImage } from "../devices/ata/disk-image.ts";
 import { Piix3Ide } from "../devices/ata/piix3-ide.ts";
 import type { Clock, Device, InterruptLine } from "../devices/device.ts";
@@ -28,6 +30,8 @@ export interface OptionalDeviceConfiguration {
 	readonly devices: readonly OptionalDeviceName[];
 	/** Hard disks: primary master, primary slave, secondary master, secondary slave. */
 	readonly disks: readonly DiskImage[];
+	/** The disc in a CD-ROM drive, which is the secondary master then. */
+	readonly cdrom?: DiscImage | undefined;
 	/** A VT-d remapping unit stands between bus masters and memory. */
 	readonly iommu?: boolean;
 	/**
@@ -39,6 +43,8 @@ export interface OptionalDeviceConfiguration {
 
 /** Places for drives on the two IDE channels. */
 export const MOST_DRIVES = 4;
+/** The secondary master. */
+const CDROM_PLACE = 2;
 
 /** Device numbers on bus 0; 0 is the host bridge and 1 the PIIX3, whose function 1 is IDE. */
 const PIIX3_SLOT = 1;
@@ -79,12 +85,15 @@ export class OptionalDevices {
 			surroundings.memory.register(REMAPPING_UNIT_BASE, REMAPPING_UNIT_BYTES, unit, unit.name);
 			this.all.push(unit);
 		}
-		if (configuration.disks.length > 0) {
-			const drives = configuration.disks.map(
-				(image, i): DriveMaker =>
-					(drive) =>
-						new AtaDisk(drive, image, `HS${String(i + 1).padStart(8, "0")}`),
+		const { disks, cdrom } = configuration;
+		if (disks.length > 0 || cdrom) {
+			const drives: (DriveMaker | undefined)[] = disks.map(
+				(image, i) => (drive) => new AtaDisk(drive, image, `HS${String(i + 1).padStart(8, "0")}`),
 			);
+			if (cdrom) {
+				while (drives.length < CDROM_PLACE) drives.push(undefined);
+				drives.splice(CDROM_PLACE, 0, (drive) => new CdromDrive(drive, cdrom));
+			}
 			const port = this.path.port(IDE_SOURCE, "PIIX3 IDE");
 			const irq = (number: number) => line?.(IDE_SOURCE, number) ?? surroundings.irq(number);
 			const ide = new Piix3Ide(pci, ports, clock, port, irq, drives);

@@ -362,6 +362,8 @@ export interface MachineConfiguration {
 	/** With io "split": the paravirtual kernel of Domain 0, which drives the host's devices, and its command line. */
 	readonly domain0?: NamedFile;
 	readonly domain0Append?: string;
+	/** An ISO image in a CD-ROM drive. */
+	readonly cdrom?: NamedFile;
 	/** A VT-d remapping unit in the host. Left out: only with io "passthrough". */
 	readonly iommu?: boolean;
 	/** Devices beyond the bare PC's, as docs/devices.md names them. */

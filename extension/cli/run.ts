@@ -122,7 +122,6 @@ function writeDisks(machine: VirtualMachine, paths: readonly string[]): void {
 
 /** Runs a machine to its end; the result is the exit status. @throws {MachineError} for what cannot be started. */
 export async function runMachine(options: RunArguments): Promise<number> {
-	if (options.cdrom) throw new MachineError("--cdrom: this version has no CD-ROM device; give the guest an --initrd.");
 	if (options.trace.length > 0)
 		throw new MachineError(
 			`--trace ${options.trace.join()}: this version has no traces; use the debugger's event filters.`,
@@ -139,6 +138,7 @@ export async function runMachine(options: RunArguments): Promise<number> {
 		disks: options.disks.map(readFile),
 		...(options.io === "split" ? { domain0: readFile(options.domain0 ?? bundledDomain0()) } : {}),
 		...(options.domain0Append === undefined ? {} : { domain0Append: options.domain0Append }),
+		...(options.cdrom === undefined ? {} : { cdrom: readFile(options.cdrom) }),
 		devices: options.devices,
 		...(options.iommu === undefined ? {} : { iommu: options.iommu === "on" }),
 		...(options.engine === undefined ? {} : { engine: options.engine }),

@@ -1,20 +1,37 @@
 // Debian's SeaBIOS starts from its ROM, sets the PC up and says on the serial port that there is nothing to boot.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { hyperscopeRun } from "../tools/command-line.ts";
+import { spawnSync } from "node:child_process";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { bootableDisc, bootableDisk } from "../tools/boot-media.ts";
+import { hyperscopeRun, root } from "../tools/command-line.ts";
 import { ensureDebianPackages } from "../tools/debian-packages.ts";
 
 const FOLDER = "/usr/share/seabios";
 
+/** Skips the test, or fails it in CI, when the packages cannot be had. */
+function need(t: TestContext, packages: readonly string[]): boolean {
+	const missing = ensureDebianPackages(packages);
+	if (missing === undefined) return true;
+	if (process.env.CI) assert.fail(missing);
+	t.skip(missing);
+	return false;
+}
+
+function folder(t: TestContext): string {
+	const path = mkdtempSync(join(tmpdir(), "hyperscope-boot-"));
+	t.after(() => rmSync(path, { recursive: true, force: true }));
+	return path;
+}
+
+const seabios = ["--vmm", "none", "--memory", "64M", "--firmware", `${FOLDER}/bios-256k.bin`];
+
 for (const image of ["bios.bin", "bios-256k.bin"]) {
 	test(`SeaBIOS (${image}) runs to its boot menu`, async (t) => {
-		const missing = ensureDebianPackages(["seabios"]);
-		if (missing !== undefined) {
-			if (process.env.CI) assert.fail(missing);
-			t.skip(missing);
-			return;
-		}
+		if (!need(t, ["seabios"])) return;
 		const options = ["--firmware", `${FOLDER}/${image}`, "--vmm", "none", "--memory", "64M"];
 		const end = ["--until-serial", "No bootable device", "--max-instructions", "500000000"];
 		const { status, output, errors } = await hyperscopeRun([...options, ...end], 120);
@@ -23,6 +40,41 @@ for (const image of ["bios.bin", "bios-256k.bin"]) {
 		assert.match(output, /Booting from Hard Disk/);
 	});
 }
+
+for (const [option, make] of [
+	["--disk", bootableDisk],
+	["--cdrom", bootableDisc],
+] as const)
+	test(`SeaBIOS starts the boot sector of a ${option.slice(2)}, which reads another sector through the BIOS`, async (t) => {
+		if (!need(t, ["seabios"])) return;
+		const image = join(folder(t), "image");
+		writeFileSync(image, make("Text of another sector"));
+		const limit = ["--max-instructions", "500000000"];
+		const { status, output, errors } = await hyperscopeRun([...seabios, option, image, ...limit], 120);
+		assert.equal(status, 1, `${errors}\n${output}`);
+		assert.match(output, /Text of another sector$/);
+	});
+
+test("GRUB starts from an ISO image, as disc and as disk, and loads a kernel", async (t) => {
+	if (!need(t, ["seabios", "grub-common", "grub-pc-bin", "xorriso", "mtools"])) return;
+	const work = folder(t);
+	mkdirSync(join(work, "tree/boot/grub"), { recursive: true });
+	copyFileSync(join(root, "extension/samples/hello/hello.elf"), join(work, "tree/boot/hello.elf"));
+	const commands = ["serial --unit=0", "terminal_output serial", "multiboot /boot/hello.elf", "boot"];
+	writeFileSync(join(work, "tree/boot/grub/grub.cfg"), `${commands.join("\n")}\n`);
+	const iso = join(work, "grub.iso");
+	const made = spawnSync("grub-mkrescue", ["-d", "/usr/lib/grub/i386-pc", "-o", iso, join(work, "tree")], {
+		encoding: "utf8",
+	});
+	assert.equal(made.status, 0, made.stderr);
+	for (const option of ["--cdrom", "--disk"]) {
+		const limit = ["--max-instructions", "2000000000"];
+		const { status, output, errors } = await hyperscopeRun([...seabios, option, iso, ...limit], 300);
+		assert.equal(status, 1, `${errors}\n${output}`);
+		assert.match(output, /Welcome to GRUB!/);
+		assert.match(output, /Hello from the guest kernel\n$/);
+	}
+});
 
 test("other techniques than none say that they start images only", async () => {
 	const { status, errors } = await hyperscopeRun(["--firmware", import.meta.filename, "--vmm", "bt"], 60);

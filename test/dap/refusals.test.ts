@@ -48,7 +48,7 @@ test("golden refusals: launch", async () => {
 		{ sourceMap: ["a", "b"] },
 		{ disks: [`${samples}/absent.img`] },
 		{ disks: "disk.img" },
-		{ cdrom: "cd.iso" },
+		{ cdrom: `${samples}/absent.iso` },
 		{ devices: ["toaster"] },
 		{ stopOnEntry: "yes" },
 		{ serial: "paper" },

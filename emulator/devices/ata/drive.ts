@@ -54,6 +54,10 @@ export abstract class Drive {
 	/** Power-on and reset signature of the kind of drive (clause 5.15 "signature"). */
 	protected abstract signature(): void;
 	protected abstract command(code: number): void;
+	/** Whether a command is taken while another one is at work. */
+	protected interrupts(_code: number): boolean {
+		return false;
+	}
 	/** The work that `work()` announced is done. */
 	protected abstract worked(): void;
 	/** The host has read the whole buffer. */
@@ -128,7 +132,7 @@ export abstract class Drive {
 
 	writeCommand(code: number): void {
 		this.setInterrupt(false);
-		if (this.task.status & Status.busy) return;
+		if (this.task.status & Status.busy && !this.interrupts(code)) return;
 		this.cancel();
 		this.task.error = 0;
 		this.command(code);

@@ -10,12 +10,7 @@ import {
 } from "../../cpu/page-walk-view.ts";
 import { PageKind } from "../../engine/physical-memory.ts";
 import { RAM_BASE } from "../../isa/state.ts";
-import {
-	type Address,
-	type AddressSpace,
-	type Mapping,
-	type Walk,
-} from "../../machine/virtual-machine.ts";
+import type { Address, AddressSpace, Mapping, Walk } from "../../machine/virtual-machine.ts";
 import type { GuestPhysicalMemory } from "./guest-physical-memory.ts";
 
 export type Inspected = { write?: boolean; user?: boolean; execute?: boolean };

@@ -81,7 +81,7 @@ export function assignable(
 	iommu: boolean | undefined,
 	lines: AssignedLines,
 ): Omit<OptionalDeviceConfiguration, "memory"> {
-	if (!optional || (optional.devices.length === 0 && optional.disks.length === 0))
+	if (!optional || (optional.devices.length === 0 && optional.disks.length === 0 && !optional.cdrom))
 		throw new MachineError(
 			'The I/O model "passthrough" assigns devices of the host: give it a disk or a device ("--disk", "--device").',
 		);
