@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { MachineConfiguration, Stop, VirtualMachine } from "../../emulator/machine/virtual-machine.ts";
 import type { BinaryTranslationMachine } from "../../emulator/vmm/binary-translation-machine.ts";
 import { createMachine } from "../../emulator/vmm/create-machine.ts";
+import type { HvmMachine } from "../../emulator/vmm/vtx/hvm-machine.ts";
 import { symbolAddress } from "../tools/image-symbols.ts";
 
 const sample = resolve(fileURLToPath(import.meta.url), "../../../extension/samples/dma");
@@ -37,7 +38,7 @@ function finish(machine: VirtualMachine, slice: number): Stop {
 	assert.fail("the sample does not end");
 }
 
-for (const vmm of ["none", "bt"] as const)
+for (const vmm of ["none", "bt", "hvm"] as const)
 	test(`under ${vmm} with canonical devices the sample prints what is expected`, () => {
 		const { machine, output } = start({ vmm });
 		assert.deepEqual(finish(machine, 10_000_000), { reason: "debug-exit", value: 0 });
@@ -62,75 +63,77 @@ function hostBytes(machine: VirtualMachine, address: number, length: number): st
 	return Buffer.from(pcpu.readMemory({ space: "hpa", value: BigInt(address) }, length)!).toString("hex");
 }
 
-test("passed through, the devices work with guest-physical addresses, and a stray DMA is stopped, recorded and shown", () => {
-	const { machine, output } = start(stray);
-	finish(machine, 10_000_000);
-	assert.equal(output(), expected.replace("0x01000000", "0x01800000"));
-	assert.equal(hostBytes(machine, STRAY, 64), "00".repeat(64));
-	const [unit] = machine.iommus!;
-	assert.deepEqual(
-		unit!.devices().map(({ name, treatment, domain }) => [name, treatment, domain]),
-		[
-			["PIIX3 IDE", "translated", 1],
-			["DMA engine", "translated", 1],
-		],
-	);
-	const [fault, ...others] = unit!.faults();
-	assert.deepEqual([fault!.source, fault!.address, fault!.access, fault!.reason], [0x20, BigInt(STRAY), "write", 5]);
-	assert.equal(others.length, 0);
-	const registers = machine.devices().find(({ name }) => name === unit!.name)!.registers;
-	assert.equal(registers.find(({ name }) => name === "FRCD0 low")!.value, BigInt(STRAY));
-	assert.match(registers.find(({ name }) => name === "FRCD0 high")!.meaning!, /no permission to write/);
-	const { translated, blocked } = machine.statistics().iommu as { translated: number; blocked: number };
-	assert.ok(translated > 10, String(translated));
-	assert.equal(blocked, 1);
-	assert.deepEqual(
-		machine.events!.read({ kinds: ["dma-fault"], limit: 10 }).map(({ reason }) => reason),
-		["no permission to write"],
-	);
-});
-
-test("without a remapping unit the same program overwrites the VMM's own memory", () => {
-	const { machine, output } = start({ ...stray, iommu: false });
-	const target = Number(symbolAddress(resolve(sample, "dma.elf"), "destination"));
-	finish(machine, 10_000_000);
-	assert.match(output(), /fill: done, 5000 bytes moved, contents WRONG/);
-	assert.match(output(), /stray fill at 0x01800000\nnothing stopped it: 64 bytes moved/);
-	// What it wrote with guest-physical addresses lies at the same host-physical ones.
-	assert.equal(hostBytes(machine, target, 8), "3cc3a55a3cc3a55a");
-	assert.equal(hostBytes(machine, STRAY, 64), "efbeadde".repeat(16));
-	assert.ok(
-		!(machine as BinaryTranslationMachine).monitor.physical.pmap.includes(STRAY / 4096),
-		"the guest's own frame",
-	);
-	assert.deepEqual(machine.iommus, []);
-});
-
-test("the machine stops at a DMA fault when it is asked to, and at DMA into watched memory, by any address", () => {
-	const target = BigInt(symbolAddress(resolve(sample, "dma.elf"), "destination"));
-	const { machine } = start(stray);
-	machine.setEventFilters([{ id: 7, event: "dma-fault" }]);
-	for (const space of ["lin", "gpa", "iova"] as const) {
-		machine.setWatchpoints([{ id: 1, address: { space, value: target }, length: 4, access: "write", by: "dma" }]);
-		const stop = finish(machine, 10_000_000);
-		assert.equal(
-			stop.reason,
-			"watchpoint",
-			JSON.stringify(stop, (_, value) => String(value)),
+for (const vmm of ["trap", "bt", "hvm"] as const) {
+	test(`passed through under ${vmm}, the devices work with guest-physical addresses, and a stray DMA is stopped, recorded and shown`, () => {
+		const { machine, output } = start({ ...stray, vmm });
+		finish(machine, 10_000_000);
+		assert.equal(output(), expected.replace("0x01000000", "0x01800000"));
+		assert.equal(hostBytes(machine, STRAY, 64), "00".repeat(64));
+		const [unit] = machine.iommus!;
+		assert.deepEqual(
+			unit!.devices().map(({ name, treatment, domain }) => [name, treatment, domain]),
+			[
+				["PIIX3 IDE", "translated", 1],
+				["DMA engine", "translated", 1],
+			],
 		);
-		assert.ok(stop.reason === "watchpoint" && stop.device === "DMA engine" && stop.address.space === space);
-		machine.reset();
-	}
-	machine.setWatchpoints([]);
-	const stop = finish(machine, 10_000_000);
-	assert.ok(stop.reason === "event" && stop.event === "dma-fault" && stop.source === 0x20, stop.reason);
-	assert.equal(stop.faultAddress, BigInt(STRAY));
-	// Device addresses of the engine are guest-physical addresses.
-	const vcpu = machine.processors()[0]!;
-	const source = BigInt(symbolAddress(resolve(sample, "dma.elf"), "source"));
-	const read = (space: "gpa" | "iova") => vcpu.readMemory({ space, value: source, source: 0x20 }, 64);
-	assert.deepEqual(read("iova"), read("gpa"));
-});
+		const [fault, ...others] = unit!.faults();
+		assert.deepEqual([fault!.source, fault!.address, fault!.access, fault!.reason], [0x20, BigInt(STRAY), "write", 5]);
+		assert.equal(others.length, 0);
+		const registers = machine.devices().find(({ name }) => name === unit!.name)!.registers;
+		assert.equal(registers.find(({ name }) => name === "FRCD0 low")!.value, BigInt(STRAY));
+		assert.match(registers.find(({ name }) => name === "FRCD0 high")!.meaning!, /no permission to write/);
+		const { translated, blocked } = machine.statistics().iommu as { translated: number; blocked: number };
+		assert.ok(translated > 10, String(translated));
+		assert.equal(blocked, 1);
+		assert.deepEqual(
+			machine.events!.read({ kinds: ["dma-fault"], limit: 10 }).map(({ reason }) => reason),
+			["no permission to write"],
+		);
+	});
+
+	test(`without a remapping unit the same program overwrites the memory of the VMM (${vmm})`, () => {
+		const { machine, output } = start({ ...stray, vmm, iommu: false });
+		const target = Number(symbolAddress(resolve(sample, "dma.elf"), "destination"));
+		finish(machine, 10_000_000);
+		assert.match(output(), /fill: done, 5000 bytes moved, contents WRONG/);
+		assert.match(output(), /stray fill at 0x01800000\nnothing stopped it: 64 bytes moved/);
+		// What it wrote with guest-physical addresses lies at the same host-physical ones.
+		assert.equal(hostBytes(machine, target, 8), "3cc3a55a3cc3a55a");
+		assert.equal(hostBytes(machine, STRAY, 64), "efbeadde".repeat(16));
+		assert.ok(
+			!(machine as BinaryTranslationMachine | HvmMachine).monitor.physical.pmap.includes(STRAY / 4096),
+			"the guest's own frame",
+		);
+		assert.deepEqual(machine.iommus, []);
+	});
+
+	test(`the machine stops at a DMA fault when it is asked to, and at DMA into watched memory, by any address (${vmm})`, () => {
+		const target = BigInt(symbolAddress(resolve(sample, "dma.elf"), "destination"));
+		const { machine } = start({ ...stray, vmm });
+		machine.setEventFilters([{ id: 7, event: "dma-fault" }]);
+		for (const space of ["lin", "gpa", "iova"] as const) {
+			machine.setWatchpoints([{ id: 1, address: { space, value: target }, length: 4, access: "write", by: "dma" }]);
+			const stop = finish(machine, 10_000_000);
+			assert.equal(
+				stop.reason,
+				"watchpoint",
+				JSON.stringify(stop, (_, value) => String(value)),
+			);
+			assert.ok(stop.reason === "watchpoint" && stop.device === "DMA engine" && stop.address.space === space);
+			machine.reset();
+		}
+		machine.setWatchpoints([]);
+		const stop = finish(machine, 10_000_000);
+		assert.ok(stop.reason === "event" && stop.event === "dma-fault" && stop.source === 0x20, stop.reason);
+		assert.equal(stop.faultAddress, BigInt(STRAY));
+		// Device addresses of the engine are guest-physical addresses.
+		const vcpu = machine.processors()[0]!;
+		const source = BigInt(symbolAddress(resolve(sample, "dma.elf"), "source"));
+		const read = (space: "gpa" | "iova") => vcpu.readMemory({ space, value: source, source: 0x20 }, 64);
+		assert.deepEqual(read("iova"), read("gpa"));
+	});
+}
 
 test("there has to be something to assign", () => {
 	assert.throws(() => start({ ...stray, devices: [], disks: [] }), /give it a disk or a device/);

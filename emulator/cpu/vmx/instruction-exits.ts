@@ -347,7 +347,8 @@ export class InstructionExits {
 				const port = fixed ? immediate(record) : dx();
 				this.ports.checkPermission(port, size);
 				if (!this.portExits(port, size)) return next(record, size);
-				return this.exit(record, ExitReasonNumber.io, BigInt(this.portBits(port, size, input) | (fixed ? 1 << 6 : 0)));
+				const qualification = this.portBits(port, size, input) | (fixed ? 1 << 6 : 0);
+				return this.exit(record, ExitReasonNumber.io, BigInt(qualification >>> 0));
 			};
 		const string =
 			(input: boolean): Intercept =>
