@@ -8,7 +8,7 @@ import { ConsoleRing } from "./console-ring.ts";
 import type { Domain } from "./domain.ts";
 import type { DomainParts } from "./domains-view.ts";
 import { describeEventChannelOperation, eventChannelOperation } from "./event-channel-hypercall.ts";
-import { EventChannels, Virq } from "./event-channels.ts";
+import { EventChannels } from "./event-channels.ts";
 import { describeGrantTableOperation, grantTableOperation } from "./grant-table-hypercall.ts";
 import { GrantTables } from "./grant-tables.ts";
 import type { HypercallContext, HypercallHandler, HypercallResult } from "./hypercall.ts";
@@ -16,7 +16,7 @@ import type { Hypervisor } from "./hypervisor.ts";
 import { grantMemory } from "./memory/grant-memory.ts";
 import { PhysicalInterruptRouting } from "./physical-interrupts.ts";
 import { VirtualTimers } from "./virtual-timers.ts";
-import { Errno, type HypercallName } from "./xen-abi.ts";
+import { Errno, type HypercallName, Virq } from "./xen-abi.ts";
 import { closeBackends, describeDomain } from "./xenstore/domain-nodes.ts";
 import { StoreRing } from "./xenstore/store-ring.ts";
 import { XenStore } from "./xenstore/xenstore.ts";
@@ -109,6 +109,8 @@ export class DomainServices implements DomainParts {
 		this.interrupts.release(domain.id);
 		closeBackends(this.store, domain.id);
 		this.store.domainStopped();
+		// A global interrupt, which Domain 0 has (xen.h, VIRQ_DOM_EXC).
+		this.channels.raiseVirq(0, Virq.domExc);
 	}
 
 	// ---- hypercalls --------------------------------------------------------------------------------------------------

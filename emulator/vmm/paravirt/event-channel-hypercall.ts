@@ -4,9 +4,7 @@
 import type { VmEventField } from "../../machine/vm-events.ts";
 import type { EventChannels } from "./event-channels.ts";
 import { GuestStructure, type HypercallMemory } from "./hypercall-memory.ts";
-import { Errno } from "./xen-abi.ts";
-
-const DOMID_SELF = 0x7ff0;
+import { Domid, Errno } from "./xen-abi.ts";
 
 interface Operation {
 	readonly name: string;
@@ -121,7 +119,7 @@ const operations: Readonly<Record<number, Operation>> = {
 		inputs: [["dom", 0, 2]],
 		perform: (channels, caller, view) => {
 			const domain = word(view, 0);
-			return domain === DOMID_SELF || domain === caller ? channels.reset(caller) : -Errno.EPERM;
+			return domain === Domid.self || domain === caller ? channels.reset(caller) : -Errno.EPERM;
 		},
 	},
 };

@@ -3,8 +3,8 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { PhysicalMemory } from "../../engine/physical-memory.ts";
 import { eventChannelOperation } from "./event-channel-hypercall.ts";
-import { EventChannels, Virq } from "./event-channels.ts";
-import { Errno } from "./xen-abi.ts";
+import { EventChannels } from "./event-channels.ts";
+import { Errno, Virq } from "./xen-abi.ts";
 
 const SELF = 0x7ff0;
 const SHARED = [0x4000, 0x5000, 0x6000];

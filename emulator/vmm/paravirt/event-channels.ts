@@ -3,7 +3,7 @@
 
 import type { PhysicalMemory } from "../../engine/physical-memory.ts";
 import type { DomainView } from "../../machine/hypervisor-views.ts";
-import { Errno } from "./xen-abi.ts";
+import { Domid, Errno } from "./xen-abi.ts";
 
 /** What an event channel needs of a domain. */
 export interface EventDomain {
@@ -46,12 +46,10 @@ interface DomainChannels {
 }
 
 /** xen.h, enum virq. */
-export const Virq = { timer: 0, debug: 1, console: 2, domExc: 3 } as const;
 const virqNames = ["TIMER", "DEBUG", "CONSOLE", "DOM_EXC", "TBUF", "5", "DEBUGGER", "XENOPROF", "CON_RING"];
 const NR_VIRQS = 24;
 /** event_channel.h, EVTCHNSTAT_*. */
 const status = { closed: 0, unbound: 1, interdomain: 2, pirq: 3, virq: 4, ipi: 5, service: 2 } as const;
-const DOMID_SELF = 0x7ff0;
 
 /** Offsets in struct vcpu_info. */
 const UPCALL_PENDING = 0;
@@ -87,15 +85,15 @@ export class EventChannels {
 	// ---- operations; a negative result is an error number ----------------------------------------------------------
 
 	allocateUnbound(caller: number, domain: number, remote: number): number {
-		const owner = domain === DOMID_SELF ? caller : domain;
+		const owner = domain === Domid.self ? caller : domain;
 		if (owner !== caller && !this.domains.get(caller)?.domain.privileged) return -Errno.EPERM;
-		const from = remote === DOMID_SELF ? caller : remote;
+		const from = remote === Domid.self ? caller : remote;
 		if (!this.domains.has(owner)) return -Errno.ESRCH;
 		return this.open(owner, { kind: "unbound", remote: from });
 	}
 
 	bindInterdomain(caller: number, remote: number, remotePort: number): number {
-		const other = this.domains.get(remote === DOMID_SELF ? caller : remote);
+		const other = this.domains.get(remote === Domid.self ? caller : remote);
 		if (!other) return -Errno.ESRCH;
 		const listener = other.channels.get(remotePort);
 		if (listener?.kind !== "unbound" || listener.remote !== caller) return -Errno.EINVAL;
@@ -159,9 +157,9 @@ export class EventChannels {
 		}
 	}
 
-	/** Undefined: an error, in `error`. */
+	/** What a port is, or a negative error number. */
 	status(caller: number, domain: number, port: number): ChannelStatus | number {
-		const owner = domain === DOMID_SELF ? caller : domain;
+		const owner = domain === Domid.self ? caller : domain;
 		if (owner !== caller && !this.domains.get(caller)?.domain.privileged) return -Errno.EPERM;
 		const own = this.domains.get(owner);
 		if (!own) return -Errno.ESRCH;

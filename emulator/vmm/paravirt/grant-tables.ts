@@ -4,6 +4,7 @@
 
 import type { PhysicalMemory } from "../../engine/physical-memory.ts";
 import type { DomainView } from "../../machine/hypervisor-views.ts";
+import { Domid } from "./xen-abi.ts";
 
 /** grant_table.h, enum grant_status. */
 export const GrantStatus = {
@@ -37,7 +38,6 @@ const ENTRY_BYTES = 8;
 const ENTRIES_PER_FRAME = 4096 / ENTRY_BYTES;
 export const MOST_GRANT_FRAMES = 32;
 const MOST_HANDLES = 1 << 16;
-const DOMID_SELF = 0x7ff0;
 
 /** What a grant table needs of its domain. */
 export interface GrantDomain {
@@ -135,7 +135,7 @@ export class GrantTables {
 
 	/** The domain that an operation speaks of, or a status when the caller may not. */
 	private subject(caller: number, domain: number): Table | number {
-		const id = domain === DOMID_SELF ? caller : domain;
+		const id = domain === Domid.self ? caller : domain;
 		if (id !== caller && !this.tables.get(caller)?.domain.privileged) return GrantStatus.permissionDenied;
 		return this.tables.get(id) ?? GrantStatus.badDomain;
 	}
@@ -291,7 +291,7 @@ export class GrantTables {
 	}
 
 	private take(caller: number, side: CopySide, writable: boolean): Pin | number {
-		const domain = side.domain === DOMID_SELF ? caller : side.domain;
+		const domain = side.domain === Domid.self ? caller : side.domain;
 		if (side.isReference) {
 			const active = this.pin(domain, side.page, caller, writable);
 			if (typeof active === "number") return active;

@@ -108,7 +108,7 @@ export const HYPERVISOR_VIRT_START = 0xffff800000000000n;
 export const HYPERVISOR_VIRT_END = 0xffff880000000000n;
 
 /** xen.h: virtual interrupts. */
-export const Virq = { timer: 0, debug: 1, console: 2 } as const;
+export const Virq = { timer: 0, debug: 1, console: 2, domExc: 3 } as const;
 
 /** sched.h: reasons of SCHEDOP_shutdown. */
 export const ShutdownReason = { poweroff: 0, reboot: 1, suspend: 2, crash: 3, watchdog: 4 } as const;
