@@ -383,7 +383,7 @@ export class VmxUnit {
 				: 0,
 		);
 		vmcs.write32(Vmcs.idtVectoringErrorCode, delivering?.errorCode ?? 0);
-		vmcs.write32(Vmcs.exitInstructionLength, information.instructionLength ?? delivering?.instructionLength ?? 0);
+		vmcs.write32(Vmcs.exitInstructionLength, information.instructionLength || delivering?.instructionLength || 0);
 		vmcs.write32(Vmcs.entryInterruptionInformation, vmcs.read32(Vmcs.entryInterruptionInformation) & ~VALID);
 	}
 
