@@ -60,6 +60,13 @@ export class VmxMachine {
 		this.host.engine.setHostEntry(BigInt(At.hostEnd), BigInt(At.hostHandlers + 0x1000));
 	}
 
+	/** As after the constructor, whatever happened: memory keeps the bytes that are none of the set-up. */
+	restart(): this {
+		this.host.reset();
+		this.longMode();
+		return this;
+	}
+
 	get state() {
 		return this.host.processor.core.state;
 	}
