@@ -28,10 +28,6 @@ export function createMachine(configuration: MachineConfiguration): VirtualMachi
 			return vmm === "bt" ? new BinaryTranslationMachine(configuration) : new TrapMachine(configuration);
 		}
 		case "hvm":
-			if (configuration.mmu !== undefined && configuration.mmu !== "ept")
-				throw new MachineError(
-					'Under "hvm" this version has only extended page tables: leave "mmu" out or choose "ept".',
-				);
 			refuseSplit(configuration);
 			return new HvmMachine(configuration);
 		case "pv":

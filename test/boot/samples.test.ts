@@ -52,6 +52,22 @@ for (const name of ["hello", "isprime", "kernel32", "kernel64", "nanobench"]) {
 	});
 }
 
+for (const name of ["hello", "isprime", "kernel32", "kernel64", "nanobench"]) {
+	test(`${name} under hvm with shadow page tables prints the same`, async () => {
+		const result = await hyperscopeRun([join(samples, name, `${name}.elf`), "--vmm", "hvm", "--mmu", "shadow"], 300);
+		assert.equal(result.status, 1, result.errors);
+		assert.equal(result.output, readFileSync(join(samples, name, "expected.txt"), "latin1"));
+		const { exits, mmu } = result.statistics;
+		assert.ok(mmu.hiddenFaults > 0);
+		assert.equal(exits.byReason["EPT violation"], undefined);
+		assert.equal(exits.byReason.INVLPG, undefined, "the shadows follow the guest's tables by themselves");
+		if (name === "hello" || name === "isprime") return;
+		assert.ok(mmu.trueFaults > 0 && mmu.traceWrites > 0);
+		assert.ok(exits.byReason["Exception or NMI"] >= mmu.hiddenFaults + mmu.trueFaults + mmu.traceWrites);
+		assert.ok(exits.byReason["Control-register access"] > 0);
+	});
+}
+
 test("isPrime(49) under bt: four fragments, two continuations left, one chaining jump, `return 1` never translated", async () => {
 	const image = join(samples, "isprime/isprime.elf");
 	const { statistics } = await hyperscopeRun([image, "--vmm", "bt"], 120);

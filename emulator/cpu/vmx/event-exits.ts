@@ -62,7 +62,8 @@ export class EventExits {
 		return unit.exit(
 			new VmExit(ExitReasonNumber.exceptionOrNmi, qualification, {
 				interruption: { information, errorCode: errorCode ?? 0 },
-				instructionLength,
+				// Of a software event under way, also when a fault of its delivery exits (§28.2.5).
+				instructionLength: delivering ? delivering.instructionLength : instructionLength,
 				resumeFlag: source === "exception" && isFault(vector),
 			}),
 			delivering,

@@ -112,7 +112,7 @@ export class ShadowPageTables {
 		this.pool = new ShadowTablePool(
 			host,
 			frames,
-			memory.pmap.length,
+			memory.kind.length,
 			options.limit ?? SHADOW_TABLE_LIMIT,
 			() => this.traces,
 			options.reserved,
@@ -455,6 +455,12 @@ export class ShadowPageTables {
 				for (let index = 0; index < this.pool.endOf(table); index++) this.directoryEntryChanged(table, index);
 		}
 		this.traces.clear(page, Trace.table);
+		this.observer.flushTlb();
+	}
+
+	/** Drops every mapping of a page, which is something else from now on. */
+	forgetPage(page: number): void {
+		this.pool.reverse.forEach(page, (table, index) => this.pool.drop(table, index));
 		this.observer.flushTlb();
 	}
 

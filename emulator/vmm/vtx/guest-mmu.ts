@@ -54,7 +54,7 @@ export interface GuestMmu {
 	walk(
 		linear: bigint,
 		guestPhysical: bigint | undefined,
-		access: { write?: boolean; execute?: boolean },
+		access: { write?: boolean; user?: boolean; execute?: boolean },
 	): Walk | undefined;
 	/** Its tables as a whole. */
 	mappings(from: bigint, limit: number): Mapping[];

@@ -121,7 +121,7 @@ export class GuestProcessor implements Processor {
 	walk(linear: bigint, access: Inspected = {}): Walk[] {
 		const asked = { ...access, user: access.user ?? this.cpl === 3 };
 		const guest = this.memory.walk(linear, asked);
-		const second = this.monitor.mmu.walk(linear, guest.result?.address.value, access);
+		const second = this.monitor.mmu.walk(linear, guest.result?.address.value, asked);
 		return second ? [guest, second] : [guest];
 	}
 

@@ -83,11 +83,19 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		const { unit } = host.processor.vmx!;
 		this.vmx = new HostVmxView(host, unit);
 		unit.observers.push({ entered: () => this.seeEntry() });
-		this.monitor = new Monitor(host, this.configuration.memory, romBytes, guestDevices, {
-			tripleFault: () => this.end({ reason: "triple-fault", processor: VCPU, description: this.describeShutdown() }),
-			halted: () =>
-				this.end({ reason: "halted", description: "The vCPU is halted with interrupts off; nothing can wake it." }),
-		});
+		this.monitor = new Monitor(
+			host,
+			this.configuration.memory,
+			romBytes,
+			guestDevices,
+			{
+				tripleFault: () => this.end({ reason: "triple-fault", processor: VCPU, description: this.describeShutdown() }),
+				halted: () =>
+					this.end({ reason: "halted", description: "The vCPU is halted with interrupts off; nothing can wake it." }),
+				hiddenFault: (linear, errorCode) => this.seeHiddenFault(linear, errorCode),
+			},
+			this.configuration.mmu,
+		);
 		const { monitor } = this;
 		monitor.physical.bus = guestDevices.memory;
 		monitor.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
@@ -275,6 +283,18 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		if (source !== "exception") return false;
 		this.shown = { linear, vector };
 		return true;
+	}
+
+	private seeHiddenFault(linear: bigint, errorCode: number): void {
+		const instruction = this.vcpu.linearInstructionPointer();
+		this.events.record("hidden-fault", this.vcpu.cpl === 3 ? "user" : "kernel", VCPU, instruction, [
+			{ name: "address", value: linear },
+			{ name: "error code", value: errorCode },
+		]);
+		if (this.filters.length === 0) return;
+		const description = `Hidden page fault: the shadow now maps 0x${linear.toString(16)}`;
+		const stop = this.eventStop("hidden-page-fault", VCPU, description, { errorCode, faultAddress: linear });
+		if (stop) this.stopAt(stop);
 	}
 
 	private faultAddress(): bigint {

@@ -21,6 +21,7 @@ import type { GuestException, GuestMmu, MmuOutcome } from "./guest-mmu.ts";
 import { HostControl } from "./host-control.ts";
 import { InstructionEmulator } from "./instruction-emulator.ts";
 import { Area } from "./layout.ts";
+import { ShadowMmu } from "./shadow-mmu.ts";
 import { writeControls } from "./vmcs-setup.ts";
 
 /** First host frame that the VMM uses: above the first MiB, where a PC has its adapter window. */
@@ -43,6 +44,8 @@ export interface MonitorObserver {
 	tripleFault(): void;
 	/** The guest halted, and nothing can wake it. */
 	halted(): void;
+	/** A page fault that only the shadow tables were the cause of; it is done with. */
+	hiddenFault(linear: bigint, errorCode: number): void;
 }
 
 /** A VM exit as the VMM finds it in the VMCS. */
@@ -77,13 +80,20 @@ export class Monitor {
 		romBytes: number,
 		private readonly devices: PcDevices,
 		private readonly observer: MonitorObserver,
+		mmu: "ept" | "shadow" = "ept",
 	) {
 		const { physical } = host;
 		this.frames = new HostFrames(FIRST_FRAME, physical.ramBytes / 4096);
 		this.control = new HostControl(host, this.frames.allocateRun(Area.end / 4096) * 4096);
 		this.vmcs = this.control.vmcs;
 		this.physical = new GuestPhysicalMemory(physical, this.frames, guestMemoryBytes, romBytes);
-		this.mmu = new EptMmu(physical, this.frames, this.physical, () => host.processor.core.paging.flush());
+		const flush = () => host.processor.core.paging.flush();
+		this.mmu =
+			mmu === "ept"
+				? new EptMmu(physical, this.frames, this.physical, flush)
+				: new ShadowMmu(physical, this.frames, this.physical, this.vmcs, flush, (linear, errorCode) =>
+						observer.hiddenFault(linear, errorCode),
+					);
 		this.physical.onPageChange = (page) => this.mmu.pageChanged(page);
 		this.physical.onWrite = (address, length) => this.mmu.memoryWritten(address, length);
 		const ferr = () => devices.coprocessorError.assert();
@@ -106,6 +116,7 @@ export class Monitor {
 		this.injection.reset();
 		this.vmcs.write32(Vmcs.entryInterruptionInformation, 0);
 		this.emulator.store();
+		this.followControls();
 		this.goBack();
 	}
 
