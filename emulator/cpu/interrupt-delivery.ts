@@ -24,9 +24,15 @@ export type EventSource = "exception" | "external" | "nmi" | "software" | "softw
 
 /**
  * Sees an exception or interrupt before it is delivered. Returning true takes it over: nothing is delivered, and State.rip is
- * where the observer left it.
+ * where the observer left it. That counts only while `restartable`: an event that a VM entry injects, and a fault while an interrupt
+ * is delivered, would not come again.
  */
-export type EventObserver = (vector: number, errorCode: number | undefined, source: EventSource) => boolean | undefined;
+export type EventObserver = (
+	vector: number,
+	errorCode: number | undefined,
+	source: EventSource,
+	restartable: boolean,
+) => boolean | undefined;
 
 /** In the error code: the index is one into the IDT (SDM Vol. 3A §6.13). */
 const ERROR_IDT = 1 << 1;
@@ -120,7 +126,7 @@ export class InterruptDelivery {
 			const fault = source === "int1" ? new DebugException(0) : new Fault(vector);
 			if (this.interception.intercept(fault, source, undefined, instructionLength) !== undefined) return false;
 		}
-		if (this.onEvent(vector, undefined, source)) return false;
+		if (this.onEvent(vector, undefined, source, true)) return false;
 		const flags = this.core.readEflags() & ~Eflags.RF;
 		try {
 			this.enter({ vector, source, errorCode: undefined, ripLow, ripHigh, flags });
@@ -172,10 +178,11 @@ export class InterruptDelivery {
 		let fault = first;
 		let from = source;
 		let length = injected?.instructionLength ?? 0;
+		const restartable = injected === undefined && source !== "external" && source !== "nmi";
 		// Table 6-5 leaves at most four faults before shutdown; the bound also holds for benign faults that raise each other.
 		for (let depth = 0; depth < 8; depth++) {
 			this.recordCause(fault);
-			if (this.onEvent(fault.vector, fault.errorCode, from)) return true;
+			if (this.onEvent(fault.vector, fault.errorCode, from, restartable) && restartable) return true;
 			try {
 				const rip = state.rip + BigInt(length);
 				this.enter({

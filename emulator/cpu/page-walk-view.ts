@@ -101,24 +101,41 @@ export function physicalTables(physical: PhysicalMemory, ept?: SecondTranslation
 	};
 }
 
-/** The tables that the processor uses now. */
-export function inspectedTables(state: ProcessorState): Tables {
-	const { cr0, cr4, efer } = state;
+/** What decides the paging mode (SDM Vol. 3A §4.1.1). */
+export interface PagingRegisters {
+	readonly cr0: number;
+	/** The whole register. */
+	readonly cr3: bigint;
+	readonly cr4: number;
+	readonly efer: number;
+	/** The PDPTE registers, when the processor has loaded them. */
+	readonly pdptes?: Int32Array;
+}
+
+export function tablesOf({ cr0, cr3, cr4, efer, pdptes }: PagingRegisters): Tables {
 	const paging = !(cr0 & Cr0.PG) ? "none" : !(cr4 & Cr4.PAE) ? "32-bit" : efer & Efer.LMA ? "4-level" : "PAE";
-	const cr3Low = state.i32[State.cr3 >> 2]!;
-	const cr3High = state.i32[(State.cr3 >> 2) + 1]!;
+	const low = Number(BigInt.asUintN(32, cr3));
+	const high = Number(BigInt.asUintN(8, cr3 >> 32n));
 	return {
 		paging,
-		root:
-			paging === "PAE"
-				? (cr3Low & ~0x1f) >>> 0
-				: ((cr3Low & ~0xfff) >>> 0) + (paging === "4-level" ? (cr3High & 0xff) * GIB4 : 0),
+		root: paging === "PAE" ? (low & ~0x1f) >>> 0 : ((low & ~0xfff) >>> 0) + (paging === "4-level" ? high * GIB4 : 0),
 		pageSizeExtension: (cr4 & Cr4.PSE) !== 0,
 		executeDisable: (efer & Efer.NXE) !== 0,
 		writeProtect: (cr0 & Cr0.WP) !== 0,
 		supervisorExecutionPrevention: (cr4 & Cr4.SMEP) !== 0,
-		...(paging === "PAE" ? { pdptes: state.i32.slice(Internal.pdpte >> 2, (Internal.pdpte >> 2) + 8) } : {}),
+		...(paging === "PAE" && pdptes ? { pdptes } : {}),
 	};
+}
+
+/** The tables that the processor uses now. */
+export function inspectedTables(state: ProcessorState): Tables {
+	return tablesOf({
+		cr0: state.cr0,
+		cr3: state.i64[State.cr3 >> 3]!,
+		cr4: state.cr4,
+		efer: state.efer,
+		pdptes: state.i32.slice(Internal.pdpte >> 2, (Internal.pdpte >> 2) + 8),
+	});
 }
 
 /** Bits of a linear address that an entry of this level covers. */
@@ -265,15 +282,25 @@ export function inspectWalk(
 	}
 }
 
-/** The address that a linear address is mapped to, whatever the rights; undefined when it is not. */
-export function translateInspected(
+/** The guest-physical address that a linear address is mapped to, whatever the rights; undefined when it is not. */
+export function translateFirst(
 	physical: PhysicalMemory,
 	tables: Tables,
 	linear: bigint,
 	ept?: SecondTranslation,
 ): number | undefined {
 	if (tables.paging === "4-level" && BigInt.asIntN(48, linear) !== BigInt.asIntN(64, linear)) return undefined;
-	const address = inspectWalk(physicalTables(physical, ept), tables, linear).result?.address;
+	return inspectWalk(physicalTables(physical, ept), tables, linear).result?.address;
+}
+
+/** The host-physical address; without EPT it is the guest-physical one. */
+export function translateInspected(
+	physical: PhysicalMemory,
+	tables: Tables,
+	linear: bigint,
+	ept?: SecondTranslation,
+): number | undefined {
+	const address = translateFirst(physical, tables, linear, ept);
 	return address === undefined || ept === undefined ? address : secondAddress(ept, address);
 }
 

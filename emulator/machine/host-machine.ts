@@ -200,8 +200,9 @@ export class HostMachine {
 				slice = Math.min(slice, Math.max(1, this.nextAlarm() - this.now()));
 			} else {
 				// What belongs to the last instruction does not wait.
-				const exited = processor.vmx?.virtualApic.trapExit();
+				const exited = processor.vmx?.virtualApic.trapExit() ?? processor.vmx?.events.monitorTrap();
 				if (exited === false) return { kind: "shutdown" };
+				if (exited) continue;
 				if (processor.halted) return { kind: "halted" };
 			}
 			this.sliceEnd = this.now() + slice;

@@ -18,13 +18,18 @@ const LEVELS = { 4: "EPT PML4E", 3: "EPT PDPTE", 2: "EPT PDE", 1: "EPT PTE" } as
 const READ = 1;
 const WRITE = 2;
 const EXECUTE = 4;
+/** Of user-mode pages, with mode-based execute control. */
+const USER_EXECUTE = 1 << 10;
+const RIGHTS = READ | WRITE | EXECUTE | USER_EXECUTE;
 const PAGE_SIZE = 0x80;
 const ACCESSED_DIRTY_ENABLED = 1n << 6n;
 const MEMORY_TYPES: Readonly<Record<number, string>> = { 0: "UC", 1: "WC", 4: "WT", 5: "WP", 6: "WB" };
 
 /** Set bits of an EPT entry by name (Tables 29-1 to 29-7). */
-function flagNames(level: number, low: number, marks: boolean): string[] {
+function flagNames(level: number, low: number, { pointer, modeBasedExecute }: ExtendedPageTables): string[] {
+	const marks = (pointer & ACCESSED_DIRTY_ENABLED) !== 0n;
 	const names = ["R", "W", "X"].filter((_, bit) => (low >> bit) & 1);
+	if (modeBasedExecute && low & USER_EXECUTE) names.push("XU");
 	if (names.length === 0) return names;
 	const leaf = level === 1 || (low & PAGE_SIZE) !== 0;
 	if (leaf && level > 1) names.push("PS");
@@ -39,11 +44,18 @@ const REFUSALS: readonly (readonly [number, string])[] = [
 	[READ, "not readable, read access"],
 	[WRITE, "not writable, write access"],
 	[EXECUTE, "not executable, instruction fetch"],
+	[USER_EXECUTE, "not executable for user-mode pages, instruction fetch"],
 ];
 
 /** Why an entry stops an access that every entry before it allowed; the violation itself comes after the last entry is read. */
-function failureOf({ level, low, high }: EptStep, wanted: number, allowed: number): string | undefined {
-	if ((low & (READ | WRITE | EXECUTE)) === 0) return "not present: EPT violation";
+function failureOf(
+	{ level, low, high }: EptStep,
+	wanted: number,
+	allowed: number,
+	modeBasedExecute: boolean,
+): string | undefined {
+	const rights = modeBasedExecute ? RIGHTS : RIGHTS & ~USER_EXECUTE;
+	if ((low & rights) === 0) return "not present: EPT violation";
 	const malformed = misconfiguration(level, low, high);
 	if (malformed) return `${malformed}: EPT misconfiguration`;
 	const refused = REFUSALS.find(([right]) => wanted & right & allowed & ~low);
@@ -60,21 +72,20 @@ interface EptPath {
 	readonly failure?: string;
 }
 
-/** The EPT's entries for one guest-physical address. @param wanted rights of the access: READ, WRITE, EXECUTE */
+/** The EPT's entries for one guest-physical address. @param wanted rights of the access: READ, WRITE, EXECUTE, USER_EXECUTE */
 function eptPath(ept: ExtendedPageTables, guestPhysical: bigint, wanted: number): EptPath {
 	const found = ept.inspect(Number(BigInt.asUintN(40, guestPhysical) >> 12n));
-	const marks = (ept.pointer & ACCESSED_DIRTY_ENABLED) !== 0n;
-	let allowed = READ | WRITE | EXECUTE;
+	let allowed = RIGHTS;
 	const steps = found.steps.map((step): WalkStep => {
 		const { level, index, address, low, high } = step;
-		const failure = failureOf(step, wanted, allowed);
+		const failure = failureOf(step, wanted, allowed, ept.modeBasedExecute);
 		allowed &= low;
 		return {
 			level: LEVELS[level],
 			index,
 			entryAddress: { space: "hpa", value: BigInt(address) },
 			entry: (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0),
-			flags: flagNames(level, low, marks),
+			flags: flagNames(level, low, ept),
 			...(failure ? { failure } : {}),
 		};
 	});
@@ -82,7 +93,7 @@ function eptPath(ept: ExtendedPageTables, guestPhysical: bigint, wanted: number)
 	return {
 		steps,
 		pageSize: found.pageSize,
-		rights: found.rights & 7,
+		rights: found.rights & RIGHTS,
 		...(failed
 			? {
 					failure: `${failed.level}[${failed.index}] for guest-physical 0x${guestPhysical.toString(16)}: ${failed.failure}`,
@@ -91,11 +102,21 @@ function eptPath(ept: ExtendedPageTables, guestPhysical: bigint, wanted: number)
 	};
 }
 
-const rightsOf = ({ write, execute }: InspectedAccess): number => (execute ? EXECUTE : write ? WRITE : READ);
+/** @param user the page is a user-mode page. */
+function rightsOf({ write, execute }: InspectedAccess, user: boolean, ept: ExtendedPageTables): number {
+	if (execute) return user && ept.modeBasedExecute ? USER_EXECUTE : EXECUTE;
+	return write ? WRITE : READ;
+}
 
-/** The table "ept" of a walk: how the guest-physical address of a linear one is translated. */
-export function eptWalk(ept: ExtendedPageTables, linear: bigint, guestPhysical: bigint, access: InspectedAccess): Walk {
-	const { steps, address, pageSize, rights } = eptPath(ept, guestPhysical, rightsOf(access));
+/** The table "ept" of a walk: how the guest-physical address of a linear one is translated. @param user the guest's page is a user-mode page. */
+export function eptWalk(
+	ept: ExtendedPageTables,
+	linear: bigint,
+	guestPhysical: bigint,
+	access: InspectedAccess,
+	user = false,
+): Walk {
+	const { steps, address, pageSize, rights } = eptPath(ept, guestPhysical, rightsOf(access, user, ept));
 	return {
 		table: "ept",
 		linear,
@@ -151,7 +172,7 @@ export function nestedWalk(
 		if (step.failure !== undefined) return failed(`${step.level}[${step.index}]: ${step.failure}`);
 	}
 	const guestPhysical = BigInt(walk.result!.address);
-	const path = through("page", guestPhysical, rightsOf(access));
+	const path = through("page", guestPhysical, rightsOf(access, walk.result!.user, ept));
 	if (path.failure !== undefined) return failed(path.failure, guestPhysical);
 	return { linear, references, guestPhysical, hostPhysical: path.address! };
 }

@@ -2,12 +2,16 @@
 
 import type { ArchitecturalProcessor } from "../cpu/processor.ts";
 import { Cr0, Cr4, Efer, Eflags } from "../cpu/register-bits.ts";
+import { ExtendedPageTables } from "../cpu/vmx/extended-page-tables.ts";
+import { NO_POINTER, VmxWord } from "../cpu/vmx/vmx-state.ts";
 import { Segment, type SegmentIndex, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { MachineError, type RegisterGroup, type RegisterValue } from "./virtual-machine.ts";
 
 const GENERAL = ["ax", "cx", "dx", "bx", "sp", "bp", "si", "di"];
 const LOW_BYTES = ["al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil"];
 const HIGH_BYTES = ["ah", "ch", "dh", "bh"];
+const VMX_NAMES = ["vmx_operation", "vmxon_pointer", "current_vmcs", "eptp"];
+const VMX_MODES = ["outside VMX operation", "VMX root operation", "VMX non-root operation"];
 const SEGMENTS = ["es", "cs", "ss", "ds", "fs", "gs"];
 
 interface Register {
@@ -67,6 +71,7 @@ export class RegisterFile {
 		this.defineControl();
 		this.model = this.defineModelSpecific();
 		this.defineFloatingPoint();
+		this.defineVmx();
 	}
 
 	private defineGeneral(): void {
@@ -227,6 +232,34 @@ export class RegisterFile {
 		word("mxcsr", "sse", State.mxcsr, 32);
 	}
 
+	/** What VMX operation adds to the processor (SDM Vol. 3C §24.11). Pointers are all ones when there is none. */
+	private defineVmx(): void {
+		const unit = this.processor.vmx?.unit;
+		if (!unit) return;
+		const { i64 } = this.processor.core.state;
+		const add = (name: string, width: number, read: () => bigint, meaning: (value: bigint) => string) =>
+			this.byName.set(name, { group: "vmx", width, read, meaning });
+		const pointer = (at: number) => () => BigInt.asUintN(64, i64[at >> 3]!);
+		const orNone = (value: bigint) => (value === BigInt.asUintN(64, NO_POINTER) ? "none" : "");
+		add(
+			"vmx_operation",
+			8,
+			() => BigInt(unit.mode),
+			(value) => VMX_MODES[Number(value)]!,
+		);
+		add("vmxon_pointer", 64, pointer(VmxWord.vmxonPointer), orNone);
+		add("current_vmcs", 64, pointer(VmxWord.currentVmcs), orNone);
+		add(
+			"eptp",
+			64,
+			() => {
+				const { ept } = this.processor.core.paging;
+				return ept instanceof ExtendedPageTables ? ept.pointer : 0n;
+			},
+			(value) => (value === 0n ? "no EPT translates now" : ""),
+		);
+	}
+
 	private get longMode(): boolean {
 		return this.processor.core.state.longMode;
 	}
@@ -263,6 +296,7 @@ export class RegisterFile {
 			...Array.from({ length: wide ? 16 : 8 }, (_, n) => `xmm${n}`),
 			"mxcsr",
 			...this.model,
+			...(this.processor.vmx?.unit.inOperation ? VMX_NAMES : []),
 		];
 	}
 
@@ -270,7 +304,8 @@ export class RegisterFile {
 		return this.names().map((name) => {
 			const register = this.byName.get(name)!;
 			const value = register.read();
-			const width = !this.longMode && register.width === 64 && register.group !== "msr" ? 32 : register.width;
+			const wide = register.group === "msr" || register.group === "vmx";
+			const width = !this.longMode && register.width === 64 && !wide ? 32 : register.width;
 			return {
 				name,
 				group: register.group,

@@ -40,6 +40,13 @@ function describeField(
 	};
 }
 
+/** What the view keeps beyond the bytes of the machine. */
+export interface HostVmxViewState {
+	readonly active: readonly bigint[];
+	readonly before: readonly (readonly [bigint, VmcsBytes])[];
+	readonly failures: readonly (readonly [bigint, EntryFailureReport])[];
+}
+
 /** The view of any host machine whose processor has VMX. */
 export class HostVmxView implements VmxView, VmxObserver {
 	/** Regions that were made active, in order. */
@@ -58,6 +65,21 @@ export class HostVmxView implements VmxView, VmxObserver {
 
 	get enabled(): boolean {
 		return this.unit.inOperation;
+	}
+
+	save(): HostVmxViewState {
+		return {
+			active: [...this.active],
+			before: [...this.before].map(([address, bytes]) => [address, bytes.copy()]),
+			failures: [...this.failures],
+		};
+	}
+
+	restore({ active, before, failures }: HostVmxViewState): void {
+		this.operationChanged();
+		this.active = [...active];
+		for (const [address, bytes] of before) this.before.set(address, bytes.copy());
+		for (const [address, report] of failures) this.failures.set(address, report);
 	}
 
 	leaving({ address }: VmcsMemory): void {

@@ -94,6 +94,11 @@ export class ExtendedPageTables {
 		this.marks = (pointer & BigInt(POINTER_ACCESSED_DIRTY)) !== 0n;
 	}
 
+	/** Fetches from user-mode pages need another bit than fetches from supervisor-mode ones (§29.3.3.2). */
+	get modeBasedExecute(): boolean {
+		return this.rightBits !== RIGHTS;
+	}
+
 	/** The accesses that follow serve the translation of this linear address. */
 	begin(low: number, high: number): void {
 		this.linearLow = low;
@@ -120,7 +125,7 @@ export class ExtendedPageTables {
 
 	/** The host frame of the page that a linear address is mapped to. @param user the page is a user-mode page. @throws {VmExit} */
 	finalFrame(frame: number, offset: number, write: boolean, fetch: boolean, user: boolean): number {
-		const execute = user && this.rightBits !== RIGHTS ? USER_EXECUTE : EXECUTE;
+		const execute = user && this.modeBasedExecute ? USER_EXECUTE : EXECUTE;
 		return this.translate(frame, offset, fetch ? execute : write ? WRITE : READ, true);
 	}
 

@@ -16,7 +16,7 @@ export interface VmxObserver {
 	/** The exit is stored and the host state is loaded; the next instruction is the hypervisor's first. */
 	left?(vmcs: VmcsMemory): void;
 	/** The guest state is loaded and the event is injected; the next instruction is the guest's first. */
-	entered?(vmcs: VmcsMemory): void;
+	entered?(vmcs: VmcsMemory, launch: boolean): void;
 	/**
 	 * An entry failed a check. With an error it fails as an instruction does (VMfailValid); without one it was begun, and left()
 	 * follows.

@@ -220,7 +220,7 @@ export class VmxUnit {
 		this.delivery.enteredHandler = true;
 		this.beginGuest(vmcs, controls);
 		this.inject(vmcs);
-		for (const observer of this.observers) observer.entered?.(vmcs);
+		for (const observer of this.observers) observer.entered?.(vmcs, launch);
 		return Outcome.exit;
 	}
 

@@ -26,6 +26,10 @@ export class VmcsBytes {
 		return new VmcsBytes(physical.u8.subarray(place, place + VmcsRegion.bytes));
 	}
 
+	copy(): VmcsBytes {
+		return new VmcsBytes(this.bytes.slice());
+	}
+
 	/** Takes the bytes of another moment over. */
 	refill(physical: PhysicalMemory, address: number): void {
 		const place = physical.placeOfPage(address / 4096);
