@@ -66,7 +66,7 @@ export async function openSampleSource(): Promise<void> {
 		const line = document
 			.getText()
 			.split("\n")
-			.findIndex((text) => /^\w.*\b(kernel_main|main)\s*\(/.test(text));
+			.findIndex((text) => /^\w.*\b(\w+_)?main\s*\(/.test(text));
 		if (line >= 0) editor.selection = new vscode.Selection(line, 0, line, 0);
 		if (line >= 0) editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenter);
 		return;

@@ -9,7 +9,7 @@ import { symbolAddress } from "../tools/image-symbols.ts";
 
 const samples = join(root, "extension/samples");
 
-for (const name of ["hello", "isprime", "kernel32", "kernel64", "nanobench"]) {
+for (const name of ["hello", "isprime", "kernel32", "kernel64", "nanobench", "hypervisor"]) {
 	test(`${name} under none prints what is expected and exits by port 0xf4`, async () => {
 		const result = await hyperscopeRun([join(samples, name, `${name}.elf`), "--vmm", "none"], 120);
 		assert.equal(result.status, 1, result.errors);

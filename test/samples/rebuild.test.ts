@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const samples = resolve(fileURLToPath(import.meta.url), "../../../extension/samples");
-const names = ["hello", "isprime", "kernel32", "kernel64", "nanobench", "dma", "xen32", "xen64", "dom0"];
+const names = ["hello", "isprime", "kernel32", "kernel64", "nanobench", "dma", "xen32", "xen64", "dom0", "hypervisor"];
 
 /** First line of what `tool --version` prints, or undefined where the tool is missing. */
 function version(tool: string): string | undefined {
