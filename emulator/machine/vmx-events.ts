@@ -66,10 +66,15 @@ export class VmxEvents implements VmxObserver {
 		return { exits: { total, byReason: Object.fromEntries(this.byReason) } };
 	}
 
+	private region(address: number): VmcsBytes | undefined {
+		const { physical } = this.machine.host;
+		return physical.isBacked(address) ? VmcsBytes.over(physical, address) : undefined;
+	}
+
 	left({ address }: VmcsMemory): void {
 		const { failure } = this;
 		this.failure = undefined;
-		const vmcs = VmcsBytes.at(this.machine.host.physical, BigInt(address));
+		const vmcs = this.region(address);
 		if (!vmcs) return;
 		const title = exitTitle(vmcs);
 		this.byReason.set(title, (this.byReason.get(title) ?? 0) + 1);
@@ -99,7 +104,7 @@ export class VmxEvents implements VmxObserver {
 
 	entered({ address }: VmcsMemory, launch: boolean): void {
 		const instruction = this.machine.instruction();
-		const vmcs = VmcsBytes.at(this.machine.host.physical, BigInt(address));
+		const vmcs = this.region(address);
 		const information = vmcs?.word("entryInterruptionInformation") ?? 0;
 		const detail: VmEventField[] =
 			information & VALID ? [{ name: "injects", value: interruptionMeaning(BigInt(information >>> 0)) }] : [];

@@ -327,6 +327,26 @@ test("breakpoints and watchpoints of each space", () => {
 	assert.deepEqual([heap.id, heap.address], [2, { space: "hpa", value: 0x600000n }]);
 });
 
+test("a snapshot brings back what the views show", () => {
+	const vm = machine(exitFilter(ExitReasonNumber.wrmsr));
+	event(vm);
+	const shown = () => ({
+		vmcs: vm.vmx!.read(),
+		regions: vm.vmx!.regions(),
+		exits: vm.statistics().exits,
+		events: vm.events.read({ limit: 1000 }),
+	});
+	const before = shown();
+	const snapshot = vm.takeSnapshot!(undefined);
+	vm.setEventFilters([]);
+	assert.equal(vm.run(BUDGET)?.reason, "debug-exit");
+	assert.notDeepEqual(shown(), before);
+	vm.restoreSnapshot(snapshot);
+	assert.deepEqual(shown(), before);
+	vm.setEventFilters([{ id: 1, event: "ept-violation" }]);
+	assert.equal(event(vm).guestPhysical, HOLE);
+});
+
 test("the guest cannot tell that it is watched: the same run with every stop as with none", () => {
 	const free = machine();
 	free.run(BUDGET);
