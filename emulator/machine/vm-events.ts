@@ -77,6 +77,8 @@ export interface VmEventTimeline {
 	read(query: VmEventQuery): VmEvent[];
 	/** Per kind and reason since power-on; the most frequent first. */
 	counts(): VmEventCount[];
+	/** Calls back for each event from now on, as it is recorded. */
+	onEvent(listener: (event: VmEvent) => void): void;
 }
 
 interface Entry {
@@ -107,10 +109,15 @@ const CAPACITY = 4096;
 const MOST_REASONS = 512;
 const NO_DETAIL: readonly VmEventField[] = [];
 
+function eventOf(kind: VmEventKind, { instruction, ...entry }: Entry): VmEvent {
+	return { ...entry, kind, ...(instruction === undefined ? {} : { instruction: BigInt(instruction) }) };
+}
+
 /** Where a machine writes its events. Recording never changes what the guest sees. */
 export class VmEventLog implements VmEventTimeline {
 	total = 0;
 	private readonly rings: Readonly<Record<VmEventKind, Ring>>;
+	private readonly listeners: ((event: VmEvent) => void)[] = [];
 
 	/** @param now retired host instructions */
 	constructor(
@@ -174,6 +181,11 @@ export class VmEventLog implements VmEventTimeline {
 		if (known === undefined && ring.reasons.size >= MOST_REASONS)
 			ring.reasons.set("other", (ring.reasons.get("other") ?? 0) + 1);
 		else ring.reasons.set(reason, (known ?? 0) + 1);
+		for (const listener of this.listeners) listener(eventOf(kind, entry));
+	}
+
+	onEvent(listener: (event: VmEvent) => void): void {
+		this.listeners.push(listener);
 	}
 
 	read({ kinds = vmEventKinds, reason, before = this.total, limit }: VmEventQuery): VmEvent[] {
@@ -189,11 +201,7 @@ export class VmEventLog implements VmEventTimeline {
 			}
 		}
 		found.sort((a, b) => b.entry.sequence - a.entry.sequence);
-		return found.slice(0, limit).map(({ kind, entry: { instruction, ...entry } }) => ({
-			...entry,
-			kind,
-			...(instruction === undefined ? {} : { instruction: BigInt(instruction) }),
-		}));
+		return found.slice(0, limit).map(({ kind, entry }) => eventOf(kind, entry));
 	}
 
 	counts(): VmEventCount[] {

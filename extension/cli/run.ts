@@ -12,6 +12,7 @@ import { createMachine } from "../../emulator/vmm/create-machine.ts";
 import type { RunArguments } from "./arguments.ts";
 import { bundledDomain0 } from "./bundled-domain0.ts";
 import { statisticsByFunction } from "./fragment-statistics.ts";
+import { trace, traceKinds } from "./trace.ts";
 
 /** Instructions between two looks at the host's clock and at standard input. */
 const SLICE = 4_000_000;
@@ -101,6 +102,7 @@ class Run {
 				process.stderr.write(`hyperscope: ${stop.description}\n`);
 				return { stop: "triple-fault", status: Status.halted };
 			case "halted":
+				process.stderr.write(`hyperscope: ${stop.description}\n`);
 				return { stop: "halted", status: Status.halted };
 			default:
 				return undefined;
@@ -122,10 +124,7 @@ function writeDisks(machine: VirtualMachine, paths: readonly string[]): void {
 
 /** Runs a machine to its end; the result is the exit status. @throws {MachineError} for what cannot be started. */
 export async function runMachine(options: RunArguments): Promise<number> {
-	if (options.trace.length > 0)
-		throw new MachineError(
-			`--trace ${options.trace.join()}: this version has no traces; use the debugger's event filters.`,
-		);
+	const traced = traceKinds(options.trace);
 	const machine = createMachine({
 		...(options.image === undefined ? {} : { image: readFile(options.image) }),
 		vmm: options.vmm,
@@ -143,6 +142,7 @@ export async function runMachine(options: RunArguments): Promise<number> {
 		...(options.iommu === undefined ? {} : { iommu: options.iommu === "on" }),
 		...(options.engine === undefined ? {} : { engine: options.engine }),
 	});
+	trace(machine, traced, (line) => process.stderr.write(`${line}\n`));
 	const run = new Run(machine, options);
 	const input = (bytes: Buffer) => machine.serialInput(bytes);
 	if (options.serial === "stdio" && !process.stdin.destroyed) {
