@@ -1,6 +1,7 @@
 // sched_op (sched.h), the parts of vcpu_op (vcpu.h) that are no timers, and multicall (xen.h).
 
 import { type Domain, failure } from "../domain.ts";
+import { VcpuInfo } from "../guest-entry.ts";
 import { HypercallContext, type HypercallHandler, type HypercallResult, hypercallName } from "../hypercall.ts";
 import type { Hypervisor } from "../hypervisor.ts";
 import { PageType } from "../memory/frame-table.ts";
@@ -23,6 +24,7 @@ const VCPU_NAMES: readonly string[] = [
 ];
 const MOST_POLLED = 128;
 const VCPU_INFO_BYTES = 64;
+const TIME_BYTES = 32;
 /** Calls of a multicall in one portion. */
 const PORTION = 512;
 
@@ -122,6 +124,8 @@ export class SchedulingHypercalls {
 			}
 			case 10:
 				return this.registerInfo(call, argument);
+			case 13:
+				return this.registerTime(call, argument);
 			default:
 				return this.timers(call, command, argument);
 		}
@@ -152,6 +156,15 @@ export class SchedulingHypercalls {
 		memory.store(vcpu.infoFrame, offset, bytes);
 		this.infoMoved(domain);
 		return 0;
+	}
+
+	/** A second copy of the vCPU's time, which user code can be shown. Time stamps are nanoseconds for ever, so that it never changes. */
+	private registerTime(call: HypercallContext, argument: bigint): HypercallResult {
+		const { infoFrame, infoOffset } = call.domain.vcpu;
+		const area = call.memory.readLong(argument);
+		if (area === undefined) return failure("EFAULT");
+		const time = this.hypervisor.memory.bytes(infoFrame, infoOffset + VcpuInfo.time, TIME_BYTES).slice();
+		return area === 0n || call.memory.write(area, time) ? 0 : failure("EFAULT");
 	}
 
 	/** struct multicall_entry: op, result, six arguments, all longs. */
