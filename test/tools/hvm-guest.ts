@@ -30,3 +30,8 @@ export function elfImage(code: readonly number[] | Uint8Array): Uint8Array {
 export function guestMachine(code: readonly number[] | Uint8Array, memory = 4 << 20): HvmMachine {
 	return new HvmMachine({ vmm: "hvm", mmu: "ept", memory, image: { name: "guest", bytes: elfImage(code) } });
 }
+
+/** A little-endian 32-bit word as bytes. */
+export function dword(value: number): number[] {
+	return [value & 255, (value >> 8) & 255, (value >> 16) & 255, (value >>> 24) & 255];
+}
