@@ -40,9 +40,9 @@ test("checks that remember what passed say the same as checks that begin anew, w
 				if (!found) passes++;
 			}
 		}),
-		{ numRuns: 150 },
+		{ numRuns: 60 },
 	);
-	assert.ok(passes > 100, `${passes} entries passed`);
+	assert.ok(passes > 40, `${passes} entries passed`);
 });
 
 test("an entry whose state fails a check names the field and the rule, and the machine stays inspectable", () => {

@@ -63,6 +63,6 @@ test("random code under hvm ends in a stop or uses up its budget, and touches no
 			assert.deepEqual(ownBytes(machine), own);
 			assert.equal(foreignSum(machine), foreign);
 		}),
-		{ numRuns: Number(process.env.HOSTILE_RUNS ?? 40), includeErrorInReport: true },
+		{ numRuns: Number(process.env.HOSTILE_RUNS ?? 25), includeErrorInReport: true },
 	);
 });
