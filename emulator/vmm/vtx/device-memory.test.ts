@@ -107,9 +107,8 @@ function image(device: number, instructions: readonly (readonly number[])[], wid
 	];
 	const copy = [0xbe, ...dword(device), 0xbf, ...dword(CODE + COPY), 0xb9, ...dword(WINDOW), 0xf3, 0xa4];
 	bytes.set([...begin, ...instructions.flat(), 0x9c, ...copy, 0x9d, 0xb0, 0x00, 0xe6, 0xf4, 0xf4]);
-	[0x0000ffff, 0x00cf9b00, 0x0000ffff, 0x00cf9300, 0x0000ffff, 0x00af9b00].forEach((word, n) =>
-		view.setUint32(GDT + 8 + n * 4, word, true),
-	);
+	const descriptors = [0x0000ffff, 0x00cf9b00, 0x0000ffff, 0x00cf9300, 0x0000ffff, 0x00af9b00];
+	for (const [n, word] of descriptors.entries()) view.setUint32(GDT + 8 + n * 4, word, true);
 	view.setUint16(GDT + 0x100, 0x1f, true);
 	view.setUint32(GDT + 0x102, CODE + GDT, true);
 	view.setUint32(TABLES, (CODE + TABLES + 0x1000) | 3, true);

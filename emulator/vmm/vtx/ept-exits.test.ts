@@ -42,7 +42,8 @@ function image(): { bytes: Uint8Array; loop: number } {
 		].flat(),
 		handler,
 	);
-	[0x0000ffff, 0x00cf9b00, 0x0000ffff, 0x00cf9300].forEach((word, n) => view.setUint32(GDT + 8 + n * 4, word, true));
+	const descriptors = [0x0000ffff, 0x00cf9b00, 0x0000ffff, 0x00cf9300];
+	for (const [n, word] of descriptors.entries()) view.setUint32(GDT + 8 + n * 4, word, true);
 	view.setUint16(GDT + 0x100, 0x17, true);
 	view.setUint32(GDT + 0x102, CODE + GDT, true);
 	view.setUint16(GDT + 0x108, 0x7f, true);
