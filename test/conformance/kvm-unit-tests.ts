@@ -17,8 +17,10 @@ import { vmxSubtests } from "./vmx-subtests.ts";
 const ARGUMENTS: Record<string, readonly string[]> = {
 	"vmexit.flat": ["cpuid", "mov_from_cr8", "mov_to_cr8", "inl_from_pmtimer", "toggle_cr0_wp", "toggle_cr4_pge"],
 };
-const BUDGET = 4_000_000_000;
-const SECONDS = 200;
+const BUDGET = 20_000_000_000;
+const SECONDS = 900;
+/** Runs that need more memory than the others (x86/unittests.cfg of the suite). */
+const LARGE = /^ept_access/;
 const PAGE = join(root, "docs/conformance.md");
 
 const { values, positionals } = parseArgs({
@@ -43,7 +45,8 @@ function argumentsOf(file: string): readonly string[] {
 }
 
 async function run(file: string, words: string): Promise<Result> {
-	const command = ["--memory", "512M", "--max-instructions", String(BUDGET), "--timeout", String(SECONDS)];
+	const memory = LARGE.test(words) ? "2560M" : "512M";
+	const command = ["--memory", memory, "--max-instructions", String(BUDGET), "--timeout", String(SECONDS)];
 	if (words !== "") command.push("--append", words);
 	const { status, output, errors } = await hyperscopeRun([join(folder!, file), ...command], SECONDS + 20);
 	const lines = output.split(/\r?\n/);
@@ -62,10 +65,12 @@ async function run(file: string, words: string): Promise<Result> {
 
 /** The programs end with a write to port 0xf4: 0 is success, 77 and above say why they were skipped. */
 function verdictOf(status: number | null, passes: number, fails: number, lines: readonly string[]): Result["verdict"] {
-	if (status === 3 || status === null) return "no end";
+	if (status === null || (status === 3 && !lines.some((line) => line.startsWith("SUMMARY: ")))) return "no end";
 	const skipped = lines.some((line) => /^SUMMARY: .*\b[1-9]\d* skipped/.test(line)) && passes === 0 && fails === 0;
 	if (skipped || status === ((77 << 1) | 1)) return "skipped";
-	return status === 1 && fails === 0 ? "passed" : "failed";
+	// A check that is expected to fail under KVM, and passes here, counts as unexpected for the program.
+	const expected = lines.some((line) => line.startsWith("XPASS: ")) && !lines.some((line) => /^XFAIL: /.test(line));
+	return fails === 0 && (status === 1 || (status === 3 && expected)) ? "passed" : "failed";
 }
 
 const results: Result[] = [];
