@@ -181,8 +181,9 @@ export class Paging {
 						: level === 3
 							? ((high & 0x7f) << 2) | (low >>> 30)
 							: (high >>> 7) & 0x1ff;
-			const entry = this.readWord(table, index * 2);
-			const entryHigh = this.readWord(table, index * 2 + 1);
+			const host = this.ept ? this.ept.tableFrame(table, index * 8, false) : table;
+			const entry = this.hostWord(host, index * 2);
+			const entryHigh = this.hostWord(host, index * 2 + 1);
 			if ((entry & PRESENT) === 0) this.fault(low, high, access, 0);
 			if (entryHigh & reserved) this.fault(low, high, access, PRESENT | RESERVED_ERROR);
 			rights &= entry;
@@ -237,7 +238,11 @@ export class Paging {
 
 	/** Word `word` of the table in a frame. */
 	private readWord(table: number, word: number): number {
-		if (this.ept) table = this.ept.tableFrame(table, word * 4, false);
+		return this.hostWord(this.ept ? this.ept.tableFrame(table, word * 4, false) : table, word);
+	}
+
+	/** Word `word` of a host-physical frame. */
+	private hostWord(table: number, word: number): number {
 		const kind = this.physical.kindOf(table);
 		if (kind === PageKind.ram) return this.i32[(RAM_BASE >> 2) + table * 1024 + word]!;
 		return this.physical.read(table * 0x1000 + word * 4, 4) | 0;

@@ -1,7 +1,9 @@
 // Extended page tables: guest-physical to host-physical addresses (SDM Vol. 3C §29.3), walked in host memory.
 
-import type { PhysicalMemory } from "../../engine/physical-memory.ts";
+import { PageKind, type PhysicalMemory } from "../../engine/physical-memory.ts";
+import { RAM_BASE } from "../../isa/state.ts";
 import { ExitReasonNumber } from "./exit-reasons.ts";
+import { CACHED_DIRTY, type GuestPhysicalCache } from "./guest-physical-cache.ts";
 import { VmExit } from "./vm-exit.ts";
 
 const READ = 1 << 0;
@@ -67,6 +69,8 @@ export interface EptOptions {
 	readonly log?: (frame: number) => void;
 	/** Frame of the APIC-access page; paging structures in it cause an exit. */
 	readonly apicAccessFrame?: number;
+	/** Empty; without one every access is walked. */
+	readonly cache?: GuestPhysicalCache;
 }
 
 export class ExtendedPageTables {
@@ -76,9 +80,12 @@ export class ExtendedPageTables {
 	private readonly rightBits: number;
 	private readonly log: ((frame: number) => void) | undefined;
 	private readonly apicAccessFrame: number;
+	private readonly cache: GuestPhysicalCache | undefined;
 	private linearLow = 0;
 	private linearHigh = 0;
 	private linearValid = false;
+	/** After walk(): the rights of the frame as the cache has them. */
+	private found = 0;
 	/** After finalFrame(): the page may be written through the TLB. */
 	writable = false;
 
@@ -90,6 +97,7 @@ export class ExtendedPageTables {
 		this.rightBits = options.modeBasedExecute ? RIGHTS | USER_EXECUTE : RIGHTS;
 		this.log = options.log;
 		this.apicAccessFrame = options.apicAccessFrame ?? -1;
+		this.cache = options.cache;
 		this.root = Number((pointer >> 12n) & 0xfffffffn);
 		this.marks = (pointer & BigInt(POINTER_ACCESSED_DIRTY)) !== 0n;
 	}
@@ -130,13 +138,30 @@ export class ExtendedPageTables {
 	}
 
 	private translate(frame: number, offset: number, wanted: number, final: boolean): number {
+		const { cache } = this;
+		if (cache === undefined) return this.walk(frame, offset, wanted, final);
+		const known = cache.rights(frame);
+		const needed = wanted & WRITE ? wanted | CACHED_DIRTY : wanted;
+		if ((needed & ~known) === 0) {
+			this.writable = (known & (WRITE | CACHED_DIRTY)) === (WRITE | CACHED_DIRTY);
+			return cache.frame;
+		}
+		const host = this.walk(frame, offset, wanted, final);
+		cache.fill(frame, host, this.found);
+		return host;
+	}
+
+	private walk(frame: number, offset: number, wanted: number, final: boolean): number {
 		const { physical, rightBits } = this;
 		let table = this.root;
 		let rights = rightBits;
 		for (let level = 4; ; level--) {
-			const at = table * 4096 + this.index(frame, level) * 8;
-			const low = physical.read(at, 4) | 0;
-			const high = physical.read(at + 4, 4) | 0;
+			const index = this.index(frame, level);
+			const at = table * 4096 + index * 8;
+			const ram = physical.kindOf(table) === PageKind.ram;
+			const word = (RAM_BASE >> 2) + table * 1024 + index * 2;
+			const low = ram ? physical.i32[word]! : physical.read(at, 4) | 0;
+			const high = ram ? physical.i32[word + 1]! : physical.read(at + 4, 4) | 0;
 			if ((low & rightBits) === 0) this.violation(frame, offset, wanted, 0, final);
 			const leaf = level === 1 || (low & PAGE_SIZE) !== 0;
 			if (misconfiguration(level, low, high) !== undefined) this.misconfiguration(frame, offset);
@@ -146,6 +171,7 @@ export class ExtendedPageTables {
 			if (leaf) {
 				const dirty = !this.marks || (wanted & WRITE) !== 0 || (low & DIRTY) !== 0;
 				this.writable = (rights & WRITE) !== 0 && dirty;
+				this.found = rights | (dirty ? CACHED_DIRTY : 0);
 				const inside = level === 1 ? 0 : level === 2 ? 0x1ff : 0x3ffff;
 				return (frameOf(low, high) & ~inside) | (frame & inside);
 			}

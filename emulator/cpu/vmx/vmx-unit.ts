@@ -13,6 +13,7 @@ import { EntryContext } from "./entry-rule.ts";
 import { ENTRY_FAILURE, ExitReasonNumber } from "./exit-reasons.ts";
 import { type EptOptions, ExtendedPageTables } from "./extended-page-tables.ts";
 import { EntryFailure } from "./guest-checks.ts";
+import { GuestPhysicalCache } from "./guest-physical-cache.ts";
 import { loadGuestState, saveGuestState, usesPdptes } from "./guest-state.ts";
 import { loadHostState } from "./host-state.ts";
 import {
@@ -73,6 +74,7 @@ export class VmxUnit {
 	onModeSwitch: () => void = () => {};
 
 	readonly virtualApic = new VirtualApic(this);
+	private readonly guestPhysical = new GuestPhysicalCache();
 
 	constructor(
 		readonly core: ProcessorCore,
@@ -150,10 +152,12 @@ export class VmxUnit {
 	}
 
 	private eptOptions(vmcs: VmcsMemory, controls: GuestControls): EptOptions {
+		this.guestPhysical.clear();
 		return {
 			modeBasedExecute: (controls.secondary & Secondary.modeBasedExecute) !== 0,
 			...(controls.secondary & Secondary.enablePml ? { log: (frame: number) => this.logPage(vmcs, frame) } : {}),
 			apicAccessFrame: controls.apicAccessFrame,
+			cache: this.guestPhysical,
 		};
 	}
 
