@@ -220,10 +220,13 @@ test("addresses of the VMM are never mapped for the guest", () => {
 	assert.equal(directoryEntry(3, 510), BigInt(VMM_ENTRIES[0]!));
 });
 
-test("a table that is only written, not used, loses its shadow and its trace", () => {
+test("a table that is only written and maps nothing any more loses its shadow and its trace", () => {
 	controls.cr3 = DIRECTORY;
 	shadow.fill(LINEAR, Access.user);
 	for (let write = 0; write < 40; write++) store(TABLE + 0x800 + write * 4, 0x12345);
+	assert.equal(shadow.traces.has(TABLE >>> 12), true, "one of its pages is in use");
+	assert.notEqual(shadow.lookup(LINEAR, Access.user), -1);
+	for (let write = 0; write < 2; write++) store(pte(LINEAR), memory.read32(pte(LINEAR)));
 	assert.equal(shadow.traces.has(TABLE >>> 12), false);
 	assert.equal(shadow.lookup(LINEAR, Access.user), -1);
 	assert.equal(shadow.fill(LINEAR, Access.user), FillResult.filled);

@@ -406,7 +406,7 @@ export class ShadowPageTables {
 		const offset = address % 4096;
 		const end = Math.min(offset + length, 4096);
 		for (const table of [...same]) {
-			if (++table.writes > FLOOD_LIMIT && !table.pinned && !this.holdsCode(table)) {
+			if (++table.writes > FLOOD_LIMIT && !table.pinned && this.isEmpty(table)) {
 				pool.destroy(table);
 				this.observer.flushTlb();
 				continue;
@@ -438,13 +438,11 @@ export class ShadowPageTables {
 			if (root === table) this.observer.directoryEntryChanged(gib * ENTRIES + index);
 	}
 
-	private holdsCode(table: ShadowTable): boolean {
-		if (table.level !== 1) return false;
-		for (let index = 0; index < ENTRIES; index++) {
-			const present = (this.pool.low(table.entryAddress(index)) & Entry.present) !== 0;
-			if (present && this.observer.hasCode(table.pages[index]!)) return true;
-		}
-		return false;
+	/** Nothing goes through the table now, so that there is no loss when its page turns out to be one of data by now. */
+	private isEmpty(table: ShadowTable): boolean {
+		for (let index = 0; index < this.pool.endOf(table); index++)
+			if (this.pool.low(table.entryAddress(index)) & Entry.present) return false;
+		return true;
 	}
 
 	/** Lets a page-table page be written freely: its shadows are dropped and come back, traced, when next used. */

@@ -144,8 +144,8 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		return [this.vcpu, this.pcpu];
 	}
 
-	protected beforeRun(): void {
-		this.host.engine.passBreakpoint();
+	protected beforeRun(pass: boolean): void {
+		if (pass) this.host.engine.passBreakpoint();
 	}
 
 	protected afterRun(): undefined {
@@ -319,6 +319,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 
 	step(processor: number, options: StepOptions = {}): Stop {
 		if (this.ended) return this.ended;
+		this.ranOut = false;
 		if (processor !== VCPU && processor !== PCPU)
 			throw new MachineError(`There is no processor ${processor}: 1 is the vCPU, 2 the physical CPU.`);
 		const { monitor, host } = this;
@@ -365,6 +366,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 
 	setExecutionBreakpoints(breakpoints: readonly ExecutionBreakpoint[]): void {
 		this.breakpoints = breakpoints;
+		this.ranOut = false;
 		const offsets = new Set(breakpoints.map(({ address }) => Number(address.value & 0xfffn)));
 		this.host.engine.code.setBreakpointOffsets(offsets);
 	}

@@ -1,5 +1,6 @@
 // The VMM under VT-x: what it does at each VM exit, and how it goes back to the guest (SDM Vol. 3C Chapters 26 to 28).
 
+import { PageAccess } from "../../cpu/paging.ts";
 import { Internal } from "../../cpu/processor-state.ts";
 import { Cr0, Eflags } from "../../cpu/register-bits.ts";
 import { ENTRY_FAILURE, ExitReasonNumber, exitReasonName } from "../../cpu/vmx/exit-reasons.ts";
@@ -180,13 +181,26 @@ export class Monitor {
 		const before = vmcs.read(Vmcs.guestRip);
 		const { reason } = this.facts;
 		if (!this.dispatch(reason)) return;
-		const fetches =
-			reason === ExitReasonNumber.eptViolation &&
-			(Number(vmcs.read(Vmcs.exitQualification)) & EptQualification.fetch) !== 0;
 		const injects = vmcs.read32(Vmcs.entryInterruptionInformation) < 0;
-		this.retries = !MOMENTS.includes(reason) && !fetches && !injects && vmcs.read(Vmcs.guestRip) === before;
+		this.retries = !MOMENTS.includes(reason) && !this.fetched() && !injects && vmcs.read(Vmcs.guestRip) === before;
 		if (this.injection.sleepsForGood) this.observer.halted();
 		this.goBack();
+	}
+
+	/** The exit came of fetching an instruction: nobody has been told yet of a breakpoint at it. */
+	private fetched(): boolean {
+		const { vmcs } = this;
+		switch (this.facts.reason) {
+			case ExitReasonNumber.eptViolation:
+				return (Number(vmcs.read(Vmcs.exitQualification)) & EptQualification.fetch) !== 0;
+			case ExitReasonNumber.exceptionOrNmi:
+				return (
+					(vmcs.read32(Vmcs.exitInterruptionInformation) & 0xff) === Vector.pageFault &&
+					(vmcs.read32(Vmcs.exitInterruptionErrorCode) & PageAccess.fetch) !== 0
+				);
+			default:
+				return false;
+		}
 	}
 
 	private goBack(): void {
