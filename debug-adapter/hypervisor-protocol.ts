@@ -102,6 +102,8 @@ export interface VmcsBody {
 		readonly launchState: "clear" | "launched";
 		readonly inGuest: boolean;
 		readonly lastExit?: { readonly reason: string; readonly detail: readonly EventField[] };
+		/** The check that the last VM entry failed: the field, and the rule as a sentence's end ("must be …"). */
+		readonly entryFailure?: { readonly field: string; readonly rule: string };
 		readonly groups: readonly { readonly name: string; readonly fields: readonly VmcsFieldInfo[] }[];
 	};
 }

@@ -18,7 +18,7 @@ export interface DecodedInstruction {
 	readonly valid: boolean;
 	/** Where a relative branch or call goes, in the terms of the address that was given. */
 	readonly target: bigint | undefined;
-	readonly flow: "next" | "jump" | "conditional" | "call" | "interrupt" | "return" | "halt";
+	readonly flow: "next" | "jump" | "conditional" | "call" | "interrupt" | "return" | "halt" | "vm-entry";
 	/** A string instruction with a REP prefix: every repetition is a step of its own. */
 	readonly repeated: boolean;
 }
@@ -46,6 +46,9 @@ function theFormatter(): Formatter {
 
 function flowOf(instruction: Instruction): DecodedInstruction["flow"] {
 	if (instruction.mnemonic === Mnemonic.Hlt) return "halt";
+	if (instruction.mnemonic === Mnemonic.Vmlaunch || instruction.mnemonic === Mnemonic.Vmresume) return "vm-entry";
+	// It leads to a hypervisor as INT leads to a kernel: there is no function that it calls.
+	if (instruction.mnemonic === Mnemonic.Vmcall) return "interrupt";
 	// SYSENTER returns where the kernel says, not behind itself (SDM Vol. 2B, SYSENTER).
 	if (instruction.mnemonic === Mnemonic.Sysenter) return "jump";
 	switch (instruction.flowControl) {

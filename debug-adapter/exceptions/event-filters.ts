@@ -1,4 +1,5 @@
 import type { DebugProtocol } from "@vscode/debugprotocol";
+import { exitReasonNames } from "../../emulator/cpu/vmx/exit-reasons.ts";
 import type { EventFilter, VirtualMachine } from "../../emulator/machine/virtual-machine.ts";
 import { exitReasons } from "./exit-reasons.ts";
 import { hypercalls } from "./hypercalls.ts";
@@ -124,7 +125,7 @@ const exits = [...exitReasons].map(
 	([reason, name]): Filter => ({
 		filter: `vm-exit-${reason}`,
 		machine: { event: "vm-exit", exitReason: reason },
-		label: `VM exit ${name} (${reason})`,
+		label: `VM exit ${exitReasonNames.get(reason) ?? name} (${reason})`,
 		description: "Before the hypervisor's handler",
 		techniques: ["hvm", "none"],
 		offeredFor: ["hvm"],

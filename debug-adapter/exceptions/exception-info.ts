@@ -1,11 +1,11 @@
 import type { DebugProtocol } from "@vscode/debugprotocol";
+import { exitReasonName } from "../../emulator/cpu/vmx/exit-reasons.ts";
 import type { Stop } from "../../emulator/machine/virtual-machine.ts";
 import { formatSourceId, hex } from "../addresses.ts";
 import type { Debuggee } from "../debuggee.ts";
 import { RequestError } from "../request-error.ts";
 import type { RequestHandlers } from "../session.ts";
 import { eventNumbers } from "./event-filters.ts";
-import { exitReasons } from "./exit-reasons.ts";
 import { decodeErrorCode, exceptionVector, vectorTitle } from "./vectors.ts";
 
 /** The names that the condition of an exception filter sees. */
@@ -61,7 +61,7 @@ export function describeException(stop: Stop): DebugProtocol.ExceptionInfoRespon
 
 /** "#PF", "VM exit CPUID", "hypercall mmu_update", "callout" */
 function nameOf({ vector, event, exitReason, hypercall }: Extract<Stop, { reason: "event" }>): string {
-	if (exitReason !== undefined) return `VM exit ${exitReasons.get(exitReason) ?? exitReason}`;
+	if (exitReason !== undefined) return `VM exit ${exitReasonName(exitReason)}`;
 	if (hypercall !== undefined) return `hypercall ${hypercall}`;
 	if (vector === undefined) return event;
 	return exceptionVector(vector)?.mnemonic ?? `vector ${vector}`;

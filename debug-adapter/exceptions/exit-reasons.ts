@@ -1,4 +1,5 @@
-// Basic VM-exit reasons: SDM Vol. 3D Appendix C, Table C-1. The names are those that statistics and timelines count by.
+// Basic VM-exit reasons: SDM Vol. 3D Appendix C, Table C-1, as conditions spell them ($cpuid, $ept_violation). The words that
+// statistics and timelines count by are the emulator's.
 
 export const exitReasons: ReadonlyMap<number, string> = new Map([
 	[0, "EXCEPTION_NMI"],

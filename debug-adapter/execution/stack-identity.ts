@@ -3,7 +3,7 @@ import type { Processor } from "../../emulator/machine/virtual-machine.ts";
 /** Which stack a processor is on and how deep: what tells a return to the same activation from one to another. */
 export interface StackIdentity {
 	readonly stackPointer: bigint;
-	/** CR3, CPL and SS: another address space, ring or stack segment is another stack. */
+	/** CR3, CPL, SS and which side of a VM entry: another address space, ring, stack segment or guest is another stack. */
 	readonly context: string;
 }
 
@@ -20,7 +20,7 @@ export function stackPointerOf(processor: Processor): bigint {
 }
 
 export function stackIdentity(processor: Processor): StackIdentity {
-	const context = ["cr3", "cpl", "ss"].map((name) => processor.register(name) ?? "-").join(" ");
+	const context = ["cr3", "cpl", "ss", "vmx_operation"].map((name) => processor.register(name) ?? "-").join(" ");
 	return { stackPointer: stackPointerOf(processor), context };
 }
 

@@ -93,6 +93,12 @@ export class StepMotion implements Motion {
 			this.detourTo([next], depth, "look");
 			return undefined;
 		}
+		if (instruction.flow === "vm-entry" && kind === "over") {
+			// The hypervisor goes on where its VMCS says, or behind the instruction when that fails.
+			const target = machine.vmx?.exitTarget();
+			this.detourTo(target === undefined ? [next] : [next, target], depth, "look");
+			return undefined;
+		}
 		const stop = machine.step(processor.id, { takeInterrupts: this.request.takeInterrupts });
 		if (stop.reason !== "step") return stop;
 		const now = processor.linearInstructionPointer();

@@ -9,6 +9,7 @@ export const scriptedVmx: VmxView = {
 		{ address: 0x5000n, current: true },
 		{ address: 0x6000n, current: false },
 	],
+	exitTarget: () => undefined,
 	read: (address = 0x5000n) =>
 		address !== 0x5000n && address !== 0x6000n
 			? undefined

@@ -21,12 +21,13 @@ function describeField(field: VmcsField): VmcsFieldInfo {
 }
 
 function describeVmcs(vmcs: VmcsView): NonNullable<VmcsBody["vmcs"]> {
-	const { lastExit } = vmcs;
+	const { lastExit, entryFailure } = vmcs;
 	return {
 		address: hex(vmcs.address),
 		launchState: vmcs.launchState,
 		inGuest: vmcs.inGuest,
 		...(lastExit ? { lastExit: { reason: lastExit.reason, detail: describeFields(lastExit.detail) } } : {}),
+		...(entryFailure ? { entryFailure } : {}),
 		groups: vmcs.groups.map(({ name, fields }) => ({ name, fields: fields.map(describeField) })),
 	};
 }

@@ -60,6 +60,8 @@ export interface VmxView {
 	regions(): { readonly address: bigint; readonly current: boolean }[];
 	/** The VMCS at an address, the current one when it is left out; undefined when there is none. */
 	read(address?: bigint): VmcsView | undefined;
+	/** Where the next VM exit under the current VMCS goes on: the host's RIP, in a code segment with base 0. Undefined without one. */
+	exitTarget(): bigint | undefined;
 }
 
 // ---- nested walk (SDM Vol. 3C §28.3) -------------------------------------------------------------------------------

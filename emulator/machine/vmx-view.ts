@@ -132,6 +132,11 @@ export class HostVmxView implements VmxView, VmxObserver {
 		return known.map((address) => ({ address, current: address === current }));
 	}
 
+	exitTarget(): bigint | undefined {
+		const { current } = this;
+		return current === undefined ? undefined : VmcsBytes.at(this.host.physical, current)?.read("hostRip");
+	}
+
 	read(asked?: bigint): VmcsView | undefined {
 		const address = asked ?? this.current;
 		if (!this.enabled || address === undefined || address === this.unit.vmxonPointer) return undefined;

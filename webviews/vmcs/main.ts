@@ -45,10 +45,11 @@ function choose(part: Partial<Choices>): void {
 	draw();
 }
 
-function describe({ launchState, inGuest, lastExit, address }: NonNullable<VmcsBody["vmcs"]>): string {
+function describe({ launchState, inGuest, lastExit, entryFailure, address }: NonNullable<VmcsBody["vmcs"]>): string {
 	const where = inGuest ? "the guest runs (VMX non-root)" : "the hypervisor runs (VMX root)";
 	const exit = lastExit ? `; last VM exit: ${lastExit.reason} ${fieldsText(lastExit.detail)}`.trimEnd() : "";
-	return `VMCS at hpa:${address}, ${launchState}; ${where}${exit}`;
+	const failure = entryFailure ? `; the last VM entry failed: ${entryFailure.field} ${entryFailure.rule}` : "";
+	return `VMCS at hpa:${address}, ${launchState}; ${where}${exit}${failure}`;
 }
 
 function draw(): void {
