@@ -231,13 +231,14 @@ export class Hypervisor {
 		}
 		const { pageTableWrites, frame } = this;
 		if (pageTableWrites.isOpen) {
+			const { guestSteps } = pageTableWrites;
 			const fault = pageTableWrites.finish(frame);
 			if (fault) {
 				this.next(() => this.traps.pageFault(domain, fault.address, fault.errorCode));
 				return;
 			}
 			// The trap after the one instruction is the VMM's own.
-			if (entry.kind === "vector" && entry.vector === 1 && this.traps.isSingleStep()) {
+			if (entry.kind === "vector" && entry.vector === 1 && !guestSteps && this.traps.takeSingleStep()) {
 				this.next(() => this.finish());
 				return;
 			}

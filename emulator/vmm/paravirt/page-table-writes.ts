@@ -102,6 +102,11 @@ export class PageTableWrites {
 		return this.open !== undefined;
 	}
 
+	/** The trap behind the instruction is the guest's too: it steps itself. */
+	get guestSteps(): boolean {
+		return this.open !== undefined && (this.open.frame.rflags & Eflags.TF) !== 0;
+	}
+
 	/**
 	 * The host came back from that instruction, or from something before it. @returns the page fault that the guest gets when it
 	 * wrote an entry that it may not have; `frame` is then as before the instruction.

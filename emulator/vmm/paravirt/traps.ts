@@ -8,6 +8,7 @@ import type { Hypervisor } from "./hypervisor.ts";
 import { PageType } from "./memory/frame-table.ts";
 import { PrivilegedInstructions } from "./privileged-instructions.ts";
 import { HYPERCALL_VECTOR, PER_DOMAIN_HIGH, PerDomainArea, SYSTEM_CALL_VECTOR } from "./vmm-layout.ts";
+import { GuestSelector } from "./xen-abi.ts";
 
 /** Bits of the page-fault error code (SDM Vol. 3A Figure 4-12), and the bit of others that says "in the IDT". */
 const PRESENT = 1;
@@ -26,9 +27,13 @@ export class Traps {
 		this.instructions = new PrivilegedInstructions(hypervisor);
 	}
 
-	/** The debug exception just taken is a single step. */
-	isSingleStep(): boolean {
-		return (this.hypervisor.control.state.i32[(State.dr + 6 * 8) >> 2]! & SINGLE_STEP) !== 0;
+	/** Whether the debug exception just taken is a single step; DR6 forgets it then. */
+	takeSingleStep(): boolean {
+		const { i32 } = this.hypervisor.control.state;
+		const at = (State.dr + 6 * 8) >> 2;
+		if ((i32[at]! & SINGLE_STEP) === 0) return false;
+		i32[at]! &= ~SINGLE_STEP;
+		return true;
 	}
 
 	handle(domain: Domain, vector: number, errorCode: number): void {
@@ -176,6 +181,8 @@ export class Traps {
 
 	/** SYSENTER keeps no return address, so that only a registered callback could make sense of it; there is none. */
 	systemEnter(domain: Domain): void {
+		if (!domain.wide)
+			Object.assign(this.hypervisor.frame, { cs: GuestSelector.compatRing3Code, ss: GuestSelector.compatRing3Data });
 		this.raise(domain, Vector.generalProtection, 0);
 	}
 

@@ -26,7 +26,12 @@ export function describeDomain(store: XenStore, { id, name, maximumPages }: Name
 	const folder = `/local/domain/${id}`;
 	// A domain may read and write below its own folder, and read who it is.
 	store.provide(folder, "", own(id));
-	for (const [key, value] of Object.entries({ domid: id, name, "memory/target": maximumPages * 4 }))
+	for (const [key, value] of Object.entries({
+		domid: id,
+		name,
+		"memory/target": maximumPages * 4,
+		"cpu/0/availability": "online",
+	}))
 		store.provide(`${folder}/${key}`, `${value}`, own(0, id));
 	for (const key of ["device", "control", "data"]) store.provide(`${folder}/${key}`, "", own(id));
 }
