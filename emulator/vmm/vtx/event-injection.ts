@@ -30,6 +30,8 @@ export class EventInjection {
 	nmiPending = false;
 	/** External events wait: the debugger steps. */
 	hold = false;
+	/** The event that the next entry injects was told already: its delivery begins anew. */
+	redelivers = false;
 	/** Interrupts and NMIs given to the guest. */
 	delivered = 0;
 
@@ -42,7 +44,7 @@ export class EventInjection {
 	}
 
 	reset(): void {
-		this.requested = this.nmiPending = false;
+		this.requested = this.nmiPending = this.redelivers = false;
 	}
 
 	/** The event that the hardware was delivering as the exit came. */
@@ -64,6 +66,7 @@ export class EventInjection {
 		const { vmcs } = this;
 		const information = vmcs.read32(Vmcs.idtVectoringInformation);
 		if (!(information & VALID)) return;
+		this.redelivers = true;
 		this.write(information & ~NMI_UNBLOCKING, vmcs.read32(Vmcs.idtVectoringErrorCode));
 		vmcs.write32(Vmcs.entryInstructionLength, isSoftware(information) ? vmcs.read32(Vmcs.exitInstructionLength) : 0);
 		if (((information >>> 8) & 7) === InterruptionType.nmi) this.block(Interruptibility.nmi, false);

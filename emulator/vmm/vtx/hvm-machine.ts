@@ -262,7 +262,12 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 
 	/** An exception or interrupt of the guest that the hardware is about to deliver. True takes an exception over: the machine stops at its instruction. */
 	private seeEvent(vector: number, errorCode: number | undefined, source: EventSource): boolean {
-		if (!this.monitor.control.inGuest) return false;
+		const { control, injection } = this.monitor;
+		if (!control.inGuest) return false;
+		if (injection.redelivers) {
+			injection.redelivers = false;
+			return false;
+		}
 		const linear = this.vcpu.linearInstructionPointer();
 		const { shown } = this;
 		this.shown = undefined;

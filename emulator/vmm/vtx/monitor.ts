@@ -175,7 +175,7 @@ export class Monitor {
 	/** Does what the pending exit asks for and puts the host before the next entry. @throws {MachineError} */
 	handleExit(): void {
 		const { host, vmcs } = this;
-		this.exitPending = false;
+		this.exitPending = this.injection.redelivers = false;
 		this.inside = true;
 		host.clock.advanceTo(host.now());
 		const before = vmcs.read(Vmcs.guestRip);
