@@ -17,8 +17,9 @@ export interface LinuxGuest {
 
 /** The kernel packages that the boot tests use: the metapackage whose newest dependency is the kernel. */
 const GUESTS = {
-	i386: { metapackage: "linux-image-686", pattern: /^linux-image-[\d.]+-\d+-686$/ },
-	amd64: { metapackage: "linux-image-amd64", pattern: /^linux-image-[\d.]+-\d+-amd64$/ },
+	i386: { architecture: "i386", metapackage: "linux-image-686", pattern: /^linux-image-[\d.]+-\d+-686$/ },
+	"i386-pae": { architecture: "i386", metapackage: "linux-image-686-pae", pattern: /^linux-image-[\d.]+-\d+-686-pae$/ },
+	amd64: { architecture: "amd64", metapackage: "linux-image-amd64", pattern: /^linux-image-[\d.]+-\d+-amd64$/ },
 } as const;
 
 class Unavailable extends Error {}
@@ -53,10 +54,10 @@ function aptEnvironment(architecture: string, folder: string): NodeJS.ProcessEnv
 	return { ...process.env, APT_CONFIG: configuration };
 }
 
-function fetchGuest(architecture: keyof typeof GUESTS, folder: string): void {
-	const { metapackage, pattern } = GUESTS[architecture];
+function fetchGuest(name: keyof typeof GUESTS, folder: string): void {
+	const { architecture, metapackage, pattern } = GUESTS[name];
 	const env = aptEnvironment(architecture, join(cache, `apt-${architecture}`));
-	const work = join(cache, `work-${architecture}`);
+	const work = join(cache, `work-${name}`);
 	rmSync(work, { recursive: true, force: true });
 	mkdirSync(work, { recursive: true });
 	// A mirror that is being updated makes single indices fail; what is needed below tells whether it matters.
@@ -83,11 +84,11 @@ function fetchGuest(architecture: keyof typeof GUESTS, folder: string): void {
 	rmSync(work, { recursive: true, force: true });
 }
 
-/** The guest of an architecture, fetched when it is not in the cache; or the reason why it cannot be had. */
-export function debianGuest(architecture: keyof typeof GUESTS): LinuxGuest | string {
-	const folder = join(cache, architecture);
+/** A guest, fetched when it is not in the cache; or the reason why it cannot be had. */
+export function debianGuest(name: keyof typeof GUESTS): LinuxGuest | string {
+	const folder = join(cache, name);
 	try {
-		if (!existsSync(join(folder, "package"))) fetchGuest(architecture, folder);
+		if (!existsSync(join(folder, "package"))) fetchGuest(name, folder);
 	} catch (error) {
 		if (error instanceof Unavailable) return error.message;
 		throw error;

@@ -97,6 +97,11 @@ export class GuestProcessor implements Processor {
 
 	setRegister(name: string, value: bigint): void {
 		this.current();
+		const { mmu } = this.monitor;
+		if (mmu.kind === "shadow" && this.monitor.control.inGuest && /^(cr[034]|efer)$/i.test(name))
+			throw new MachineError(
+				`Register ${name} cannot be changed while the guest runs above shadow page tables: stop at a VM exit.`,
+			);
 		this.file.write(name, value);
 		const { control } = this.monitor;
 		if (!control.inGuest) {
