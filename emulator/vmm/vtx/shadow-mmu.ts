@@ -36,7 +36,6 @@ export class ShadowMmu implements GuestMmu {
 	/** What the guest believes. */
 	private readonly controls: PagingControls = { cr0: 0, cr3: 0, cr4: 0, efer: 0, pdptes: new Int32Array(8) };
 	private active = false;
-	private trueFaults = 0;
 	private traceWrites = 0;
 
 	/**
@@ -138,7 +137,6 @@ export class ShadowMmu implements GuestMmu {
 				this.hidden(linear, errorCode);
 				return "resume";
 			case FillResult.fault:
-				this.trueFaults++;
 				return { vector: Vector.pageFault, errorCode: shadow.walk.errorCode, address: linear };
 			case FillResult.traced:
 				this.traceWrites++;
@@ -179,10 +177,9 @@ export class ShadowMmu implements GuestMmu {
 	}
 
 	statistics() {
-		const { shadow, trueFaults, traceWrites } = this;
+		const { shadow, traceWrites } = this;
 		return {
 			hiddenFaults: shadow.hiddenFaults,
-			trueFaults,
 			traceWrites,
 			shadowTables: shadow.size,
 			evictedTables: shadow.evicted,
