@@ -39,30 +39,31 @@ function foreignSum(machine: HvmMachine): number {
 	return sum;
 }
 
-test("random code under hvm ends in a stop or uses up its budget, and touches nothing of the VMM", () => {
-	fc.assert(
-		fc.property(fc.array(randomChunk, { minLength: 1, maxLength: 60 }), fc.boolean(), (chunks, paging) => {
-			const image = { name: "random", bytes: randomKernel(chunks, paging) };
-			const machine = new HvmMachine({ image, vmm: "hvm", memory: 4 << 20 });
-			const own = ownBytes(machine);
-			const foreign = foreignSum(machine);
-			for (let slice = 0; slice < 5; slice++) {
-				const stop = machine.run(2000);
-				const [vcpu, pcpu] = machine.processors();
-				assert.ok(vcpu!.registers().length > 0 && pcpu!.registers().length > 0);
-				const linear = vcpu!.linearInstructionPointer();
-				vcpu!.walk(linear);
-				vcpu!.nestedWalk!(linear);
-				vcpu!.readMemory({ space: "lin", value: linear }, 16);
-				vcpu!.mappings("ept", 0n, 10);
-				machine.vmx.read();
-				if (stop) break;
-				machine.step(slice % 2 === 0 ? 1 : 2);
-			}
-			machine.statistics();
-			assert.deepEqual(ownBytes(machine), own);
-			assert.equal(foreignSum(machine), foreign);
-		}),
-		{ numRuns: Number(process.env.HOSTILE_RUNS ?? 25), includeErrorInReport: true },
-	);
-});
+for (const mmu of ["ept", "shadow"] as const)
+	test(`random code under hvm with ${mmu} ends in a stop or uses up its budget, and touches nothing of the VMM`, () => {
+		fc.assert(
+			fc.property(fc.array(randomChunk, { minLength: 1, maxLength: 60 }), fc.boolean(), (chunks, paging) => {
+				const image = { name: "random", bytes: randomKernel(chunks, paging) };
+				const machine = new HvmMachine({ image, vmm: "hvm", mmu, memory: 4 << 20 });
+				const own = ownBytes(machine);
+				const foreign = foreignSum(machine);
+				for (let slice = 0; slice < 5; slice++) {
+					const stop = machine.run(2000);
+					const [vcpu, pcpu] = machine.processors();
+					assert.ok(vcpu!.registers().length > 0 && pcpu!.registers().length > 0);
+					const linear = vcpu!.linearInstructionPointer();
+					vcpu!.walk(linear);
+					vcpu!.nestedWalk!(linear);
+					vcpu!.readMemory({ space: "lin", value: linear }, 16);
+					vcpu!.mappings(mmu, 0n, 10);
+					machine.vmx.read();
+					if (stop) break;
+					machine.step(slice % 2 === 0 ? 1 : 2);
+				}
+				machine.statistics();
+				assert.deepEqual(ownBytes(machine), own);
+				assert.equal(foreignSum(machine), foreign);
+			}),
+			{ numRuns: Number(process.env.HOSTILE_RUNS ?? 25), includeErrorInReport: true },
+		);
+	});
