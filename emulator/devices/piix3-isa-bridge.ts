@@ -10,6 +10,8 @@ const PIRQRC = 0x60;
 const PIRQRC_DISABLED = 0x80;
 /** ISA interrupts that a PIRQ can be routed to: not 0, 1, 2, 8, 13. */
 const ROUTABLE = 0xdef8;
+/** What firmware for this chipset usually gives PIRQ A to D. */
+const FIRMWARE_ROUTES = [10, 11, 10, 11] as const;
 /** X-bus chip select register and the top-of-memory register, kept but without effect here. */
 const XBCS = 0x4e;
 const TOM = 0x69;
@@ -58,6 +60,14 @@ export class Piix3IsaBridge implements Device, PciFunction {
 				this.drive();
 			},
 		};
+	}
+
+	/** Routes the interrupt of a function as firmware does it; the result is the ISA interrupt, whose trigger has to be the level. */
+	assignInterrupt(device: number, pin: number): number {
+		const pirq = (pin - 1 + device - 1) & 3;
+		const irq = FIRMWARE_ROUTES[pirq]!;
+		this.configuration.write(PIRQRC + pirq, 1, irq);
+		return irq;
 	}
 
 	/** The ISA interrupt that PIRQ 0 to 3 (A to D) goes to; undefined when it is not routed. */

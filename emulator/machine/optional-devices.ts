@@ -10,6 +10,7 @@ import { Piix3Ide } from "../devices/ata/piix3-ide.ts";
 import type { Clock, Device, InterruptLine } from "../devices/device.ts";
 import { DmaEngine } from "../devices/dma-engine.ts";
 import { type DmaMemory, DmaPath, type SourceId, sourceId } from "../devices/dma-port.ts";
+import { E1000 } from "../devices/e1000/e1000.ts";
 import type { IoApic } from "../devices/io-apic.ts";
 import type { IoPortBus } from "../devices/io-port-bus.ts";
 import { REMAPPING_UNIT_BASE, REMAPPING_UNIT_BYTES } from "../devices/iommu/register-map.ts";
@@ -20,7 +21,7 @@ import type { PciBus } from "../devices/pci-host-bridge.ts";
 import type { Piix3IsaBridge } from "../devices/piix3-isa-bridge.ts";
 
 /** The words of `--device`. */
-export const OPTIONAL_DEVICES = ["dma-engine"] as const;
+export const OPTIONAL_DEVICES = ["dma-engine", "e1000"] as const;
 export type OptionalDeviceName = (typeof OPTIONAL_DEVICES)[number];
 
 /** What a machine is to have beyond a bare PC. */
@@ -48,9 +49,11 @@ const CDROM_PLACE = 2;
 
 /** Device numbers on bus 0; 0 is the host bridge and 1 the PIIX3, whose function 1 is IDE. */
 const PIIX3_SLOT = 1;
+const E1000_SLOT = 3;
 const DMA_ENGINE_SLOT = 4;
 /** The requesters on demand. */
 export const IDE_SOURCE = sourceId(PIIX3_SLOT, 1);
+export const E1000_SOURCE = sourceId(E1000_SLOT, 0);
 export const DMA_ENGINE_SOURCE = sourceId(DMA_ENGINE_SLOT, 0);
 /** The I/O APIC as a requester of interrupts: a function that no bus has, as chipsets do it. */
 export const IO_APIC_SOURCE: SourceId = 0xf0f8;
@@ -99,6 +102,13 @@ export class OptionalDevices {
 			const ide = new Piix3Ide(pci, ports, clock, port, irq, drives);
 			pci.add(PIIX3_SLOT, 1, ide);
 			this.all.push(ide);
+		}
+		if (configuration.devices.includes("e1000")) {
+			const port = this.path.port(E1000_SOURCE, "82540EM");
+			const pin = line?.(E1000_SOURCE, 1) ?? isaBridge.line(E1000_SLOT, 0, 1);
+			const controller = new E1000(pci, clock, port, pin);
+			pci.add(E1000_SLOT, 0, controller);
+			this.all.push(controller);
 		}
 		if (configuration.devices.includes("dma-engine")) {
 			const port = this.path.port(DMA_ENGINE_SOURCE, "DMA engine");

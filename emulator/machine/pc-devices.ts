@@ -22,6 +22,7 @@ import {
 	TEST_DEVICE_MEMORY_BYTES,
 	TEST_DEVICE_PORT,
 } from "../devices/pc-test-device.ts";
+import { INTERRUPT_LINE, INTERRUPT_PIN } from "../devices/pci-configuration-space.ts";
 import { PciBus, PciHostBridge } from "../devices/pci-host-bridge.ts";
 import { Pic8259Pair } from "../devices/pic8259.ts";
 import { Piix3IsaBridge } from "../devices/piix3-isa-bridge.ts";
@@ -293,13 +294,29 @@ export class PcDevices {
 
 	private localApicPage: number | undefined;
 
+	/** Interrupts of PCI functions as firmware leaves them: routed, level triggered, and named in each function's configuration. */
+	private assignPciInterrupts(): void {
+		const { pci, isaBridge } = this.expansion;
+		for (const { device, what } of pci.describe()) {
+			const pin = what.configuration.bytes[INTERRUPT_PIN]!;
+			if (pin === 0) continue;
+			const irq = isaBridge.assignInterrupt(device, pin);
+			what.configuration.write(INTERRUPT_LINE, 1, irq);
+			const { elcr } = this.pic;
+			elcr.write(1, 1, elcr.read(1, 1) | (1 << (irq - 8)));
+		}
+	}
+
 	/**
 	 * Power-on reset of every device. When no firmware runs, the local APIC is in virtual wire mode, as firmware leaves it
 	 * (MultiProcessor Specification 1.4, §3.6.2.1).
 	 */
 	reset(): void {
 		for (const device of this.all) device.reset();
-		if (!this.surroundings.firmware) this.localApic.enterVirtualWireMode();
+		if (!this.surroundings.firmware) {
+			this.localApic.enterVirtualWireMode();
+			this.assignPciInterrupts();
+		}
 		this.placeLocalApic();
 	}
 }

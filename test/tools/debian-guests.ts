@@ -3,7 +3,7 @@
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { busyboxInitramfs } from "./initramfs.ts";
 
@@ -94,4 +94,34 @@ export function debianGuest(name: keyof typeof GUESTS): LinuxGuest | string {
 		throw error;
 	}
 	return { kernel: join(folder, "vmlinuz"), initrd: join(folder, "initrd") };
+}
+
+/** A module of an architecture's kernel, by its path below kernel/; fetched once like the guest. `missing` says why it cannot be had. */
+export function debianModule(
+	architecture: keyof typeof GUESTS,
+	path: string,
+): { readonly bytes: Uint8Array } | { readonly missing: string } {
+	const guest = debianGuest(architecture);
+	if (typeof guest === "string") return { missing: guest };
+	const folder = join(cache, architecture);
+	const file = join(folder, basename(path));
+	try {
+		if (!existsSync(file)) {
+			const work = join(cache, `module-${architecture}`);
+			rmSync(work, { recursive: true, force: true });
+			mkdirSync(work, { recursive: true });
+			const env = aptEnvironment(architecture, join(cache, `apt-${architecture}`));
+			run("apt-get", ["download", "-qq", readFileSync(join(folder, "package"), "utf8").trim()], { cwd: work, env });
+			const archive = readdirSync(work).find((name) => name.endsWith(".deb"));
+			if (!archive) throw new Unavailable(`the package of the ${architecture} kernel was not downloaded`);
+			run("dpkg-deb", ["-x", archive, "root"], { cwd: work });
+			const [version] = readdirSync(join(work, "root/lib/modules"));
+			renameSync(join(work, "root/lib/modules", version!, "kernel", path), file);
+			rmSync(work, { recursive: true, force: true });
+		}
+	} catch (error) {
+		if (error instanceof Unavailable) return { missing: error.message };
+		throw error;
+	}
+	return { bytes: readFileSync(file) };
 }

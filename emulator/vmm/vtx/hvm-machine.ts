@@ -119,8 +119,8 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 	private boot(): void {
 		const { configuration, monitor, guestDevices } = this;
 		this.resetAsked = false;
-		guestDevices.reset();
 		this.passthrough?.reset();
+		guestDevices.reset();
 		const { processor } = monitor.emulator;
 		if (configuration.image) {
 			const boot = loadImage(configuration.image, configuration, {
