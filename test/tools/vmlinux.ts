@@ -9,20 +9,22 @@ const DECOMPRESSORS: readonly (readonly [magic: readonly number[], command: stri
 	[[0x1f, 0x8b], "gzip", ["-dc"]],
 ];
 
-/** Path of the vmlinux beside a kernel; or, between angle brackets, the reason why it cannot be had. */
-export function vmlinuxOf(kernel: string): string {
+/** The vmlinux beside a kernel. `missing` says why it cannot be had. */
+export function vmlinuxOf(kernel: string): { readonly path: string } | { readonly missing: string } {
 	const path = `${kernel}.vmlinux`;
-	if (existsSync(path)) return path;
+	if (existsSync(path)) return { path };
 	const bytes = readFileSync(kernel);
 	const start = ((bytes[0x1f1] || 4) + 1) * 512 + bytes.readUInt32LE(0x248);
 	const payload = bytes.subarray(start, start + bytes.readUInt32LE(0x24c));
 	const known = DECOMPRESSORS.find(([magic]) => magic.every((byte, index) => payload[index] === byte));
-	if (known === undefined) return "<the kernel is compressed in a way that the tests do not know>";
+	if (known === undefined) return { missing: "the kernel is compressed in a way that the tests do not know" };
 	const [, command, words] = known;
 	const done = spawnSync(command, words, { input: payload, maxBuffer: 1 << 28 });
 	// The payload ends with its size, which the decompressors take for rubbish behind the stream: what counts is the result.
 	if (done.error || done.stdout.length === 0 || done.stdout.readUInt32BE(0) !== 0x7f454c46)
-		return `<${command} cannot decompress the kernel: ${done.error?.message ?? done.stderr.toString().trim()}>`;
+		return {
+			missing: `${command} cannot decompress the kernel: ${done.error?.message ?? done.stderr.toString().trim()}`,
+		};
 	writeFileSync(path, done.stdout);
-	return path;
+	return { path };
 }
