@@ -355,6 +355,7 @@ export class Hypervisor {
 		try {
 			this.inside = false;
 			this.control.leave(frame);
+			this.badFrames = 0;
 		} catch (fault) {
 			if (!(fault instanceof Fault)) throw fault;
 			this.inside = true;
@@ -368,9 +369,11 @@ export class Hypervisor {
 		const { failsafeCallback } = domain.vcpu;
 		const { frame } = this;
 		const what = `it cannot go on at ${frame.cs.toString(16)}:0x${frame.rip.toString(16)} (exception ${fault.vector})`;
-		if (failsafeCallback === undefined || !this.entry.call(domain, frame, failsafeCallback, undefined, true))
-			this.crash(domain, what);
-		else if (frame.rip !== failsafeCallback.address || ++this.badFrames > 8) this.crash(domain, what);
+		const called =
+			failsafeCallback !== undefined &&
+			++this.badFrames <= 8 &&
+			this.entry.call(domain, frame, failsafeCallback, undefined, true);
+		if (!called) this.crash(domain, what);
 		this.next(() => this.finish());
 	}
 
@@ -379,7 +382,6 @@ export class Hypervisor {
 
 	private idle(): void {
 		this.inside = false;
-		this.badFrames = 0;
 		if (![...this.domains.values()].some((domain) => !domain.ended)) {
 			this.observer.halted();
 			this.inside = true;

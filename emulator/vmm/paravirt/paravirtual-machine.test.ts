@@ -196,3 +196,38 @@ describe("writes of a kernel to its own level-1 tables", () => {
 		assert.equal(machine.processors()[PCPU - 1]!.kind, "pcpu");
 	});
 });
+
+describe("a frame that the processor refuses", () => {
+	const data = WIDE_BASE + BigInt(DATA);
+	/** The frame of an iret hypercall at `data`: RAX, R11, RCX, flags, RIP, CS, RFLAGS, RSP, SS. */
+	function badFrame(): Uint8Array {
+		const words = [0n, 0n, 0n, 0n, 1n << 63n, 0xe030n, 0x202n, data + 0x800n, 0xe02bn];
+		const bytes = new Uint8Array(words.length * 8);
+		const view = new DataView(bytes.buffer);
+		words.forEach((word, index) => {
+			view.setBigUint64(index * 8, word, true);
+		});
+		return bytes;
+	}
+	const quad = (value: bigint) => Array.from({ length: 8 }, (_, byte) => Number((value >> BigInt(byte * 8)) & 255n));
+	/** mov $data, %rsp; mov $23, %eax; syscall */
+	const jump = [0x48, 0xbc, ...quad(data), 0xb8, 23, 0, 0, 0, 0x0f, 0x05];
+
+	test("ends a domain without failsafe callback", () => {
+		const stop = new TestMachine({ wide: true, code: jump, data: badFrame() }).run(100);
+		assert.ok(stop?.reason === "halted");
+		assert.match(stop.description, /domain 1 crashed: it cannot go on at e033:0x8000000000000000 \(exception 13\)/);
+	});
+
+	test("goes to the failsafe callback of one that has it, any number of times", () => {
+		const begin = callHypercall(true, "set_callbacks", 0, WIDE_BASE + BigInt(CODE + 0x200), 0);
+		// dec %ebp; jnz 1f; then the end; 1: the same again.
+		const end = powerOff(true);
+		const handler = [0xff, 0xcd, 0x75, end.length, ...end, ...jump];
+		const code = [0xbd, 20, 0, 0, 0, ...begin, ...jump];
+		const whole = [...code, ...new Array(0x200 - code.length).fill(0x90), ...handler];
+		const machine = new TestMachine({ wide: true, code: whole, data: badFrame() });
+		assert.deepEqual(machine.run(2000), { reason: "poweroff" });
+		assert.equal((machine.statistics().hypercalls as Record<string, number>).iret, 20);
+	});
+});
