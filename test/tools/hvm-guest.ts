@@ -27,8 +27,8 @@ export function elfImage(code: readonly number[] | Uint8Array): Uint8Array {
 	return bytes;
 }
 
-export function guestMachine(code: readonly number[] | Uint8Array, memory = 4 << 20): HvmMachine {
-	return new HvmMachine({ vmm: "hvm", mmu: "ept", memory, image: { name: "guest", bytes: elfImage(code) } });
+export function guestMachine(code: readonly number[] | Uint8Array, mmu: "ept" | "shadow" = "ept"): HvmMachine {
+	return new HvmMachine({ vmm: "hvm", mmu, memory: 4 << 20, image: { name: "guest", bytes: elfImage(code) } });
 }
 
 /** A little-endian 32-bit word as bytes. */

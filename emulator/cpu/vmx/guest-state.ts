@@ -2,11 +2,11 @@
 
 import { Segment, type SegmentIndex, State } from "../../isa/state.ts";
 import type { ProcessorCore } from "../core.ts";
-import { msrSlot } from "../model-specific-registers.ts";
 import { Activity, Internal } from "../processor-state.ts";
 import { Cr0, Cr4, Efer, Eflags } from "../register-bits.ts";
 import { EntryControl, ExitControl, Secondary } from "./controls.ts";
 import { GuestActivity, Interruptibility, PendingDebug } from "./guest-checks.ts";
+import { MsrPlace, setWord, wordOf } from "./state-words.ts";
 import type { VmcsMemory } from "./vmcs.ts";
 import { Vmcs } from "./vmcs-fields.ts";
 import { type GuestControls, VmxWord } from "./vmx-state.ts";
@@ -47,18 +47,17 @@ export function saveGuestState(
 	resumeFlag: boolean | undefined,
 ): void {
 	const { state } = core;
-	const word = (at: number): bigint => BigInt.asUintN(64, state.i64[at >> 3]!);
 	vmcs.write(Vmcs.guestCr0, BigInt(state.cr0 >>> 0));
-	vmcs.write(Vmcs.guestCr3, word(State.cr3));
+	vmcs.write(Vmcs.guestCr3, wordOf(state, State.cr3));
 	vmcs.write(Vmcs.guestCr4, BigInt(state.cr4 >>> 0));
-	vmcs.write32(Vmcs.guestSysenterCs, state.i32[msrSlot("IA32_SYSENTER_CS") >> 2]!);
-	vmcs.write(Vmcs.guestSysenterEsp, word(msrSlot("IA32_SYSENTER_ESP")));
-	vmcs.write(Vmcs.guestSysenterEip, word(msrSlot("IA32_SYSENTER_EIP")));
+	vmcs.write32(Vmcs.guestSysenterCs, state.i32[MsrPlace.IA32_SYSENTER_CS >> 2]!);
+	vmcs.write(Vmcs.guestSysenterEsp, wordOf(state, MsrPlace.IA32_SYSENTER_ESP));
+	vmcs.write(Vmcs.guestSysenterEip, wordOf(state, MsrPlace.IA32_SYSENTER_EIP));
 	if (controls.exit & ExitControl.saveDebugControls) {
-		vmcs.write(Vmcs.guestDr7, word(State.dr + 7 * 8));
-		vmcs.write(Vmcs.guestDebugctl, word(msrSlot("IA32_DEBUGCTL")));
+		vmcs.write(Vmcs.guestDr7, wordOf(state, State.dr + 7 * 8));
+		vmcs.write(Vmcs.guestDebugctl, wordOf(state, MsrPlace.IA32_DEBUGCTL));
 	}
-	if (controls.exit & ExitControl.savePat) vmcs.write(Vmcs.guestPat, word(msrSlot("IA32_PAT")));
+	if (controls.exit & ExitControl.savePat) vmcs.write(Vmcs.guestPat, wordOf(state, MsrPlace.IA32_PAT));
 	if (controls.exit & ExitControl.saveEfer) vmcs.write(Vmcs.guestEfer, BigInt(state.efer >>> 0));
 	// IA32_VMX_MISC bit 5: the entry control follows EFER.LMA.
 	const entry = vmcs.read32(Vmcs.entryControls) & ~EntryControl.ia32eModeGuest;
@@ -69,9 +68,9 @@ export function saveGuestState(
 		vmcs.write32(limit, state.limit(segment));
 		vmcs.write32(access, state.access(segment) & ACCESS_DEFINED);
 	}
-	vmcs.write(Vmcs.guestGdtrBase, word(State.gdtrBase));
+	vmcs.write(Vmcs.guestGdtrBase, wordOf(state, State.gdtrBase));
 	vmcs.write32(Vmcs.guestGdtrLimit, state.i32[State.gdtrLimit >> 2]!);
-	vmcs.write(Vmcs.guestIdtrBase, word(State.idtrBase));
+	vmcs.write(Vmcs.guestIdtrBase, wordOf(state, State.idtrBase));
 	vmcs.write32(Vmcs.guestIdtrLimit, state.i32[State.idtrLimit >> 2]!);
 	vmcs.write(Vmcs.guestRip, state.rip);
 	vmcs.write(Vmcs.guestRsp, BigInt.asUintN(64, state.gpr64(4)));
@@ -82,7 +81,7 @@ export function saveGuestState(
 	vmcs.write32(Vmcs.guestInterruptibility, interruptibilityOf(core));
 	vmcs.write(Vmcs.guestPendingDebug, BigInt(pendingDebugOf(core)));
 	if (controls.secondary & Secondary.enableEpt && usesPdptes(state.cr0, state.cr4, state.longMode))
-		for (const [index, field] of PDPTES.entries()) vmcs.write(field, word(Internal.pdpte + index * 8));
+		for (const [index, field] of PDPTES.entries()) vmcs.write(field, wordOf(state, Internal.pdpte + index * 8));
 }
 
 function activityOf(core: ProcessorCore): number {
@@ -115,21 +114,18 @@ function pendingDebugOf(core: ProcessorCore): number {
 export function loadGuestState(core: ProcessorCore, vmcs: VmcsMemory, controls: GuestControls): void {
 	const { state } = core;
 	const entry = vmcs.read32(Vmcs.entryControls);
-	const set = (at: number, value: bigint): void => {
-		state.i64[at >> 3] = value;
-	};
 	const longMode = (entry & EntryControl.ia32eModeGuest) !== 0;
 	state.cr0 = (vmcs.read32(Vmcs.guestCr0) & ~CR0_KEPT) | (state.cr0 & CR0_KEPT);
-	set(State.cr3, vmcs.read(Vmcs.guestCr3));
+	setWord(state, State.cr3, vmcs.read(Vmcs.guestCr3));
 	state.cr4 = vmcs.read32(Vmcs.guestCr4);
-	set(msrSlot("IA32_SYSENTER_CS"), BigInt(vmcs.read32(Vmcs.guestSysenterCs) >>> 0));
-	set(msrSlot("IA32_SYSENTER_ESP"), vmcs.read(Vmcs.guestSysenterEsp));
-	set(msrSlot("IA32_SYSENTER_EIP"), vmcs.read(Vmcs.guestSysenterEip));
+	setWord(state, MsrPlace.IA32_SYSENTER_CS, BigInt(vmcs.read32(Vmcs.guestSysenterCs) >>> 0));
+	setWord(state, MsrPlace.IA32_SYSENTER_ESP, vmcs.read(Vmcs.guestSysenterEsp));
+	setWord(state, MsrPlace.IA32_SYSENTER_EIP, vmcs.read(Vmcs.guestSysenterEip));
 	if (entry & EntryControl.loadDebugControls) {
-		set(State.dr + 7 * 8, (vmcs.read(Vmcs.guestDr7) & 0xffff2fffn) | 0x400n);
-		set(msrSlot("IA32_DEBUGCTL"), vmcs.read(Vmcs.guestDebugctl));
+		setWord(state, State.dr + 7 * 8, (vmcs.read(Vmcs.guestDr7) & 0xffff2fffn) | 0x400n);
+		setWord(state, MsrPlace.IA32_DEBUGCTL, vmcs.read(Vmcs.guestDebugctl));
 	}
-	if (entry & EntryControl.loadPat) set(msrSlot("IA32_PAT"), vmcs.read(Vmcs.guestPat));
+	if (entry & EntryControl.loadPat) setWord(state, MsrPlace.IA32_PAT, vmcs.read(Vmcs.guestPat));
 	const paging = (state.cr0 & Cr0.PG) !== 0;
 	if (entry & EntryControl.loadEfer) state.efer = vmcs.read32(Vmcs.guestEfer);
 	const mode = longMode ? Efer.LMA | Efer.LME : 0;
@@ -140,16 +136,16 @@ export function loadGuestState(core: ProcessorCore, vmcs: VmcsMemory, controls: 
 		const rights = vmcs.read32(access) & ACCESS_DEFINED;
 		state.setSegment(segment, vmcs.read32(selector) & 0xffff, rights, low(at), high(at), vmcs.read32(limit));
 	}
-	set(State.gdtrBase, vmcs.read(Vmcs.guestGdtrBase));
+	setWord(state, State.gdtrBase, vmcs.read(Vmcs.guestGdtrBase));
 	state.i32[State.gdtrLimit >> 2] = vmcs.read32(Vmcs.guestGdtrLimit);
-	set(State.idtrBase, vmcs.read(Vmcs.guestIdtrBase));
+	setWord(state, State.idtrBase, vmcs.read(Vmcs.guestIdtrBase));
 	state.i32[State.idtrLimit >> 2] = vmcs.read32(Vmcs.guestIdtrLimit);
 	state.rip = vmcs.read(Vmcs.guestRip);
 	state.setGpr64(4, vmcs.read(Vmcs.guestRsp));
 	state.cpl = (state.access(Segment.ss) >> 5) & 3;
 	core.writeEflags(vmcs.read32(Vmcs.guestRflags), -1);
 	if (controls.secondary & Secondary.enableEpt && usesPdptes(state.cr0, state.cr4, state.longMode))
-		for (const [index, field] of PDPTES.entries()) set(Internal.pdpte + index * 8, vmcs.read(field));
+		for (const [index, field] of PDPTES.entries()) setWord(state, Internal.pdpte + index * 8, vmcs.read(field));
 	loadNonRegisterState(core, vmcs);
 	state.updateMode();
 }

@@ -2,11 +2,11 @@
 
 import { Segment, type SegmentIndex, State } from "../../isa/state.ts";
 import type { ProcessorCore } from "../core.ts";
-import { msrSlot } from "../model-specific-registers.ts";
 import { Activity, Internal } from "../processor-state.ts";
 import { Access, Cr4, Efer } from "../register-bits.ts";
 import { ExitControl } from "./controls.ts";
 import { CR0_KEPT, usesPdptes } from "./guest-state.ts";
+import { MsrPlace, setWord } from "./state-words.ts";
 import type { VmcsMemory } from "./vmcs.ts";
 import { Vmcs } from "./vmcs-fields.ts";
 import { VmxWord } from "./vmx-state.ts";
@@ -25,18 +25,15 @@ export function loadHostState(core: ProcessorCore, vmcs: VmcsMemory): boolean {
 	const { state, paging } = core;
 	const exit = vmcs.read32(Vmcs.exitControls);
 	const long = (exit & ExitControl.hostAddressSpaceSize) !== 0;
-	const set = (at: number, value: bigint): void => {
-		state.i64[at >> 3] = value;
-	};
 	state.cr0 = (vmcs.read32(Vmcs.hostCr0) & ~CR0_KEPT) | (state.cr0 & CR0_KEPT);
-	set(State.cr3, vmcs.read(Vmcs.hostCr3));
+	setWord(state, State.cr3, vmcs.read(Vmcs.hostCr3));
 	state.cr4 = vmcs.read32(Vmcs.hostCr4) | (long ? Cr4.PAE : 0);
-	set(State.dr + 7 * 8, 0x400n);
-	set(msrSlot("IA32_DEBUGCTL"), 0n);
-	set(msrSlot("IA32_SYSENTER_CS"), BigInt(vmcs.read32(Vmcs.hostSysenterCs) >>> 0));
-	set(msrSlot("IA32_SYSENTER_ESP"), vmcs.read(Vmcs.hostSysenterEsp));
-	set(msrSlot("IA32_SYSENTER_EIP"), vmcs.read(Vmcs.hostSysenterEip));
-	if (exit & ExitControl.loadPat) set(msrSlot("IA32_PAT"), vmcs.read(Vmcs.hostPat));
+	setWord(state, State.dr + 7 * 8, 0x400n);
+	setWord(state, MsrPlace.IA32_DEBUGCTL, 0n);
+	setWord(state, MsrPlace.IA32_SYSENTER_CS, BigInt(vmcs.read32(Vmcs.hostSysenterCs) >>> 0));
+	setWord(state, MsrPlace.IA32_SYSENTER_ESP, vmcs.read(Vmcs.hostSysenterEsp));
+	setWord(state, MsrPlace.IA32_SYSENTER_EIP, vmcs.read(Vmcs.hostSysenterEip));
+	if (exit & ExitControl.loadPat) setWord(state, MsrPlace.IA32_PAT, vmcs.read(Vmcs.hostPat));
 	if (exit & ExitControl.loadEfer) state.efer = vmcs.read32(Vmcs.hostEfer);
 	else state.efer = (state.efer & ~(Efer.LMA | Efer.LME)) | (long ? Efer.LMA | Efer.LME : 0);
 	loadSegments(core, vmcs, long);

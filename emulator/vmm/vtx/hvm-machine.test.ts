@@ -180,6 +180,36 @@ test("walks show the guest's tables and the EPT, and every reference of both dim
 	assert.throws(() => vcpu!.mappings("shadow", 0n, 1), /choose "guest" or "ept"/);
 });
 
+for (const mmu of ["ept", "shadow"] as const)
+	test(`a breakpoint holds where fetching its instruction first needs the VMM (${mmu})`, () => {
+		const code = new Uint8Array(0x3000);
+		const begin = [
+			0xb8,
+			...dword(CODE + 0x2000),
+			0x0f,
+			0x22,
+			0xd8,
+			0x0f,
+			0x20,
+			0xe0,
+			0x83,
+			0xc8,
+			0x10,
+			0x0f,
+			0x22,
+			0xe0,
+		];
+		const paging = [0x0f, 0x20, 0xc0, 0x0d, ...dword(0x80000000), 0x0f, 0x22, 0xc0];
+		const length = begin.length + paging.length;
+		code.set([...begin, ...paging, 0xe9, ...dword(0x200000 - CODE - length - 5)]);
+		new DataView(code.buffer).setUint32(0x2000, 0x83, true);
+		const machine = guestMachine(code, mmu);
+		machine.processors()[0]!.writeMemory({ space: "gpa", value: 0x200000n }, new Uint8Array([0x90, 0xeb, 0xfe]));
+		machine.setExecutionBreakpoints([{ id: 3, address: lin(0x200000n) }]);
+		assert.deepEqual(machine.run(100), { reason: "breakpoint", processor: VCPU, ids: [3] });
+		assert.equal(machine.run(100), undefined);
+	});
+
 test("a reset by the guest begins with the image again; a power cycle forgets all", () => {
 	// incl 0x180000; then the keyboard controller pulls the reset line
 	const machine = guestMachine([0xff, 0x05, ...dword(0x180000), 0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe]);

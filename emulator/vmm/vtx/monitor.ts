@@ -1,10 +1,8 @@
 // The VMM under VT-x: what it does at each VM exit, and how it goes back to the guest (SDM Vol. 3C Chapters 26 to 28).
 
-import { PageAccess } from "../../cpu/paging.ts";
 import { Internal } from "../../cpu/processor-state.ts";
 import { Cr0, Eflags } from "../../cpu/register-bits.ts";
 import { ENTRY_FAILURE, ExitReasonNumber, exitReasonName } from "../../cpu/vmx/exit-reasons.ts";
-import { EptQualification } from "../../cpu/vmx/extended-page-tables.ts";
 import { GuestActivity, Interruptibility, PendingDebug } from "../../cpu/vmx/guest-checks.ts";
 import { VALID } from "../../cpu/vmx/interruption-information.ts";
 import type { VmcsMemory } from "../../cpu/vmx/vmcs.ts";
@@ -30,6 +28,8 @@ const FIRST_FRAME = 0x100;
 /** Host memory beyond the guest's: the VMM's area and the tables that translate the guest's memory. */
 export const VMM_OVERHEAD = 0x100000 + Area.end + 0x2000000;
 const [RAX, RCX, RDX, RBX] = [0, 1, 2, 3] as const;
+/** The longest instruction. */
+const INSTRUCTION_BYTES = 15n;
 /** Exit qualification of an I/O instruction (SDM Vol. 3C Table 28-5). */
 const IoQualification = { input: 1 << 3, string: 1 << 4 } as const;
 /** Exit reasons that tell of a moment and not of the guest's instruction. */
@@ -187,20 +187,20 @@ export class Monitor {
 		this.goBack();
 	}
 
-	/** The exit came of fetching an instruction: nobody has been told yet of a breakpoint at it. */
+	/**
+	 * The exit came of fetching the instruction: nobody has been told yet of a breakpoint at it. Error code and qualification tell only of
+	 * some fetches, so the addresses decide.
+	 */
 	private fetched(): boolean {
 		const { vmcs } = this;
-		switch (this.facts.reason) {
-			case ExitReasonNumber.eptViolation:
-				return (Number(vmcs.read(Vmcs.exitQualification)) & EptQualification.fetch) !== 0;
-			case ExitReasonNumber.exceptionOrNmi:
-				return (
-					(vmcs.read32(Vmcs.exitInterruptionInformation) & 0xff) === Vector.pageFault &&
-					(vmcs.read32(Vmcs.exitInterruptionErrorCode) & PageAccess.fetch) !== 0
-				);
-			default:
-				return false;
-		}
+		const { reason, qualification, guestLinear } = this.facts;
+		const vector = vmcs.read32(Vmcs.exitInterruptionInformation) & 0xff;
+		const isPageFault = reason === ExitReasonNumber.exceptionOrNmi && vector === Vector.pageFault;
+		if (!isPageFault && reason !== ExitReasonNumber.eptViolation) return false;
+		const wide = (vmcs.read32(Vmcs.guestCsAccess) & (1 << 13)) !== 0;
+		const code = (wide ? 0n : vmcs.read(Vmcs.guestCsBase)) + vmcs.read(Vmcs.guestRip);
+		const offset = BigInt.asUintN(wide ? 64 : 32, (isPageFault ? qualification : guestLinear) - code);
+		return offset < INSTRUCTION_BYTES;
 	}
 
 	private goBack(): void {
