@@ -195,5 +195,9 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 	) {
 		throw new MachineError("No image: name a kernel, or a --firmware, --disk or --cdrom to start from.");
 	}
+	if (parsed.io !== "split" && (parsed.domain0 !== undefined || parsed.domain0Append !== undefined))
+		throw new MachineError(
+			"There is a Domain 0 with --io split only: add that, or leave --domain0 and --domain0-append out.",
+		);
 	return parsed;
 }

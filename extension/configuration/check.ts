@@ -30,6 +30,8 @@ export function checkConfiguration(configuration: Readonly<Record<string, unknow
 		return 'The launch configuration names nothing to boot: set "program" to a kernel image, or "firmware" or "disks".';
 	if (launch.io === "split" && launch.vmm !== "pv")
 		return '"io": "split" needs "vmm": "pv", as front and back ends talk through the hypervisor; leave "io" out otherwise.';
+	if (launch.io !== "split" && (launch.domain0 || launch.domain0Append))
+		return 'There is a Domain 0 with "io": "split" only: set that, or leave "domain0" and "domain0Append" out.';
 	if (launch.io === "split" && disks?.length !== 1)
 		return '"io": "split" needs one disk for Domain 0 to serve: name its image in "disks".';
 	if (launch.mmu === "ept" && launch.vmm !== "hvm")

@@ -98,6 +98,7 @@ describe("split I/O", () => {
 		const cases: [string[], RegExp][] = [
 			[[kernel, "--vmm", "pv", "--io", "split"], /Domain 0 serves one disk, not 0/],
 			[[kernel, "--vmm", "pv", "--io", "passthrough"], /no device is passed through/],
+			[[kernel, "--vmm", "pv", "--domain0", kernel], /with --io split only/],
 			[[kernel, "--vmm", "bt", "--io", "split"], /leave "io" out or choose "direct"/],
 		];
 		for (const [words, sentence] of cases) {
