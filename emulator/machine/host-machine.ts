@@ -43,6 +43,8 @@ export interface HostConfiguration {
 	readonly onReset: () => void;
 }
 
+/** Alarms that pass over a halted processor in one run: a guest that waits for what never comes must not hold the caller up. */
+const MOST_IDLE_ALARMS = 1 << 16;
 /** EFLAGS.TF */
 const TRAP_FLAG = 0x100;
 
@@ -177,8 +179,13 @@ export class HostMachine {
 		this.engine.stopAfterInstruction();
 	}
 
-	/** Runs at most `count` instructions; undefined when exactly that many have retired. */
+	/** The last run() ended before its budget: the processor is halted, and nothing that came in a long time has woken it. */
+	stoodStill = false;
+
+	/** Runs at most `count` instructions; undefined when exactly that many have retired, or when it stood still for long. */
 	run(count: number): HostStop | undefined {
+		let idleAlarms = 0;
+		this.stoodStill = false;
 		const end = this.engine.retired + count;
 		const { processor, engine } = this;
 		for (;;) {
@@ -195,6 +202,10 @@ export class HostMachine {
 				if (processor.activity === Activity.shutdown && !processor.vmx?.active) return { kind: "shutdown" };
 				if (processor.halted) {
 					if (!this.skipToAlarm()) return { kind: "halted" };
+					if (++idleAlarms > MOST_IDLE_ALARMS) {
+						this.stoodStill = true;
+						return undefined;
+					}
 					continue;
 				}
 				slice = Math.min(slice, Math.max(1, this.nextAlarm() - this.now()));

@@ -180,6 +180,7 @@ export class NativeMachine implements VirtualMachine {
 		while (this.host.engine.retired < end) {
 			const stop = this.conclude(this.host.run(end - this.host.engine.retired));
 			if (stop) return stop;
+			if (this.host.stoodStill) break;
 		}
 		this.ranOut = true;
 		return undefined;

@@ -154,7 +154,8 @@ export class RecordedMachine implements VirtualMachine {
 		return this.runFreely(end);
 	}
 
-	private runFreely(end: number): Stop | undefined {
+	/** @param arrive goes on although the guest stands still for long: it is known that it comes to `end`. */
+	private runFreely(end: number, arrive = false): Stop | undefined {
 		for (let now = this.instructionCount(); now < end; ) {
 			const stop = this.machine.run(Math.min(end, this.snapshots.due(now)) - now);
 			if (stop) return stop;
@@ -163,6 +164,7 @@ export class RecordedMachine implements VirtualMachine {
 			// The guest's reset may begin a new count: there is no way back over it.
 			if (now < before) this.forget();
 			this.snapshots.take(this.recording.done, this.serial.produced, this.console.produced);
+			if (now === before && !arrive) break;
 		}
 		return undefined;
 	}
@@ -250,7 +252,7 @@ export class RecordedMachine implements VirtualMachine {
 	}
 
 	private advanceTo(to: Position): Stop | undefined {
-		const stop = this.runFreely(to.instructions);
+		const stop = this.runFreely(to.instructions, true);
 		if (stop) return stop;
 		if (isSamePosition(this.position(), to)) return undefined;
 		// The same count: what is still to come is the delivery of an exception or interrupt.

@@ -290,7 +290,8 @@ export interface VirtualMachine {
 	/** Retired host instructions since power-on. */
 	instructionCount(): number;
 	/**
-	 * Runs at most `instructions` host instructions. Returns why it stopped, or undefined when only the budget is used up.
+	 * Runs at most `instructions` host instructions. Returns why it stopped, or undefined when only the budget is used up or the
+	 * guest stands halted for so long that the caller should have its turn.
 	 * A breakpoint at the very instruction where the machine stands is passed over once.
 	 */
 	run(instructions: number): Stop | undefined;

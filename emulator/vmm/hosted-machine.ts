@@ -254,6 +254,7 @@ export abstract class HostedMachine {
 			const before = this.host.engine.retired;
 			const stop = this.advanceOrEnd(end - before);
 			if (stop) return stop;
+			if (this.host.stoodStill) break;
 			if (this.host.engine.retired === before) entries++;
 		}
 		const stop = this.afterRun();

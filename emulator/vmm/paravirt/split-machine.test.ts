@@ -118,6 +118,81 @@ describe("Domain 0 and a guest", () => {
 	});
 });
 
+test("a back end that is sent anything at all answers all of it, and touches nothing but what is granted", () => {
+	const { machine, until } = start();
+	until("disk: connected");
+	const { hypervisor, services } = machine;
+	const { memory, frames, host } = hypervisor;
+	const port = services.eventChannels(1).find(({ kind }) => kind === "interdomain")!.port;
+	const ring = Number(services.grants(1).find(({ mapped, writable }) => mapped > 0 && writable)!.frame) * 4096;
+	const granted = new Set(services.grants(1).map(({ frame }) => Number(frame)));
+	const [domain0, guest] = [hypervisor.domains.get(0)!, hypervisor.domains.get(1)!];
+	for (let tries = 0; tries < 100 && domain0.state !== "blocked"; tries++) machine.run(20_000);
+	// The guest never runs again: what changes from now on is what Domain 0 and the disk do.
+	guest.state = "shut down";
+	// Something is always to come, so that a machine that only waits is not at its end.
+	const beat = (): unknown => host.clock.at(host.now() + 1_000_000, beat);
+	beat();
+	machine.run(200);
+	const own = Array.from({ length: frames.frames }, (_, frame) => frame).filter(
+		(frame) => frames.owner[frame] === 1 && !granted.has(frame) && !frames.has(frame, FrameFlag.shared),
+	);
+	const image = () => own.map((frame) => Buffer.from(memory.bytes(frame)).toString("base64"));
+	const before = image();
+	const [requests, responses] = [ring, ring + 8];
+	const byte = fc.oneof(fc.nat(15), fc.nat(255));
+	/** A slot of a 32-bit front end: operation, segments, handle, id, sector, then references and sectors (io/blkif.h). */
+	const request = fc
+		.tuple(
+			fc.constantFrom(0, 0, 1, 1, 3, 7),
+			byte,
+			fc.oneof(fc.nat(2100), fc.nat(0xffff_ffff)),
+			fc.array(fc.tuple(fc.oneof(fc.integer({ min: 8, max: 20 }), fc.nat(0xffff_ffff)), byte, byte), {
+				minLength: 11,
+				maxLength: 11,
+			}),
+		)
+		.map(([operation, segments, sector, pages]) => {
+			const slot = new Uint8Array(108);
+			const view = new DataView(slot.buffer);
+			slot[0] = operation;
+			slot[1] = segments;
+			view.setUint32(12, sector, true);
+			pages.forEach(([reference, first, last], i) => {
+				view.setUint32(20 + 8 * i, reference, true);
+				slot[24 + 8 * i] = first;
+				slot[25 + 8 * i] = last;
+			});
+			return slot;
+		});
+	fc.assert(
+		fc.property(fc.array(request, { minLength: 1, maxLength: 32 }), (slots) => {
+			const producer = host.physical.read(responses, 4);
+			slots.forEach((slot, i) => {
+				memory.store(ring / 4096, 64 + ((producer + i) & 31) * 108, slot);
+			});
+			host.physical.write(requests, 4, producer + slots.length);
+			services.channels.send(1, port);
+			for (let tries = 0; tries < 50 && host.physical.read(responses, 4) !== producer + slots.length; tries++)
+				machine.run(50_000);
+			assert.equal(host.physical.read(responses, 4), producer + slots.length);
+		}),
+		{ seed: 3, numRuns: 40 },
+	);
+	// More requests than the ring holds: the connection ends, Domain 0 goes on.
+	host.physical.write(requests, 4, host.physical.read(responses, 4) + 33);
+	services.channels.send(1, port);
+	until("lies about its ring");
+	for (let tries = 0; tries < 100 && domain0.state !== "blocked"; tries++) machine.run(20_000);
+	assert.equal(services.store.text("/local/domain/0/backend/vbd/1/51712/state"), "6");
+	assert.equal(domain0.state, "blocked");
+	const after = image();
+	assert.deepEqual(
+		own.filter((_, i) => before[i] !== after[i]),
+		[],
+	);
+});
+
 test("a grant of a page table is not mapped writable, and a granted page does not become one", () => {
 	const { machine, until } = start();
 	until("disk: connected");
