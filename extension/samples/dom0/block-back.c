@@ -146,7 +146,7 @@ static int perform(const struct device *device, const struct transfer *transfer)
 
 /* ---- a device ---- */
 
-static void disconnect(struct device *device)
+static void release(struct device *device)
 {
 	if (device->ring != 0) {
 		struct grant_unmap unmap = { (unsigned long)device->ring, 0, device->handle, 0, 0 };
@@ -156,6 +156,11 @@ static void disconnect(struct device *device)
 		print("dom0: device %s of domain %u disconnected after %u requests\n", device->name, device->domain,
 		      device->consumed);
 	}
+}
+
+static void disconnect(struct device *device)
+{
+	release(device);
 	set_state(device, STATE_CLOSED);
 }
 
@@ -229,7 +234,11 @@ static void follow(struct device *device, unsigned index)
 
 	if (device->state == STATE_INIT_WAIT && front == STATE_INITIALISED)
 		connect(device, index);
-	else if (device->state != STATE_CLOSED && (front < 0 || front >= STATE_CLOSING))
+	else if (device->state == STATE_CONNECTED && front == STATE_CLOSING) {
+		/* A front end that shuts down waits for this state, and says itself when it is closed (io/xenbus.h). */
+		release(device);
+		set_state(device, STATE_CLOSING);
+	} else if (device->state != STATE_CLOSED && (front < 0 || front > STATE_CLOSING))
 		disconnect(device);
 }
 
