@@ -20,7 +20,7 @@ const ANSWER = "\n42\r?\n";
 
 function boot(
 	t: TestContext,
-	architecture: "i386" | "amd64",
+	architecture: "i386" | "i386-pae" | "amd64",
 	options: readonly string[],
 ): Promise<CommandResult> | undefined {
 	const guest = debianGuest(architecture);
@@ -32,6 +32,9 @@ function boot(
 	const words = [guest.kernel, "--initrd", guest.initrd, "--memory", "512M", "--append", "console=ttyS0", ...options];
 	return hyperscopeRun([...words, "--until-serial", PROMPT, "--then", COMMAND, ANSWER], SECONDS);
 }
+
+/** Boots that the suite has no time for: with HYPERSCOPE_BOOTS=all. */
+const ALL_BOOTS = process.env.HYPERSCOPE_BOOTS === "all";
 
 /** Instructions between two looks, as the command line program has it while it waits for output. */
 const SLICE = 1_000_000;
@@ -133,6 +136,19 @@ test("linux-image-686 under bt with shadow page tables reaches a shell and runs 
 	const none = await boot(t, "i386", ["--vmm", "none", ...steady]);
 	assert.equal(withoutMeasurements(bt.output), withoutMeasurements(none!.output));
 });
+
+const AMD64 = ["amd64", "x86_64"] as const;
+for (const [architecture, machine] of ALL_BOOTS ? ([["i386", "i686"], AMD64] as const) : [AMD64])
+	test(`the ${machine} kernel under hvm with shadow page tables reaches a shell and runs a command`, async (t) => {
+		const result = await boot(t, architecture, ["--vmm", "hvm", "--mmu", "shadow"]);
+		if (!result) return;
+		assertShell(result, new RegExp(`GUEST-SHELL .* ${machine}`));
+		const { instructions, mips, mmu, exits } = result.statistics;
+		t.diagnostic(
+			`${instructions} instructions, ${mips.toFixed(1)} MIPS, ${exits.total} exits, ${mmu.hiddenFaults} hidden and ${mmu.trueFaults} true faults, ${mmu.traceWrites} traced writes`,
+		);
+		assert.ok(exits.byReason["Exception or NMI"] >= mmu.hiddenFaults + mmu.trueFaults + mmu.traceWrites);
+	});
 
 test("linux-image-amd64 under none reaches a shell and runs a command", async (t) => {
 	const result = await boot(t, "amd64", ["--vmm", "none"]);
