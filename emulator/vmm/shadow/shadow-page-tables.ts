@@ -38,7 +38,7 @@ export const FillResult = {
 	filled: 0,
 	/** The guest's tables forbid it: `walk.errorCode` says why (a true page fault). */
 	fault: 1,
-	/** Allowed, but the page is write-traced: the write has to be done under the VMM's eyes. */
+	/** Allowed, but the write must not go by the VMM: the page is write-traced, or would need the rights of another. It has to be emulated. */
 	traced: 2,
 	/** Allowed, but no RAM lies there: the access has to be emulated. `walk.physical` is the guest-physical address. */
 	device: 3,
@@ -52,7 +52,7 @@ export type FillResult = (typeof FillResult)[keyof typeof FillResult];
 /** Shadow entries have A and D set from the start, so that the host never writes them. */
 const HOST_ACCESSED = Entry.accessed | Entry.dirty;
 const ALL_RIGHTS = Entry.present | Entry.writable | Entry.user | HOST_ACCESSED;
-/** Traced writes to an unused table after which it is taken for a page that is no table any more. */
+/** Traced writes of up to 32 bits to an unused table after which it is taken for a page that is no table any more. */
 const FLOOD_LIMIT = 16;
 export const SHADOW_TABLE_LIMIT = 4096;
 /** Tables that one fill or one switch of roots makes at most. */
@@ -248,11 +248,11 @@ export class ShadowPageTables {
 		const page = walk.physical / 4096;
 		if (access & Access.write) {
 			if (!memory.isRam(Math.floor(page))) return FillResult.rom;
-			if (this.traces.has(Math.floor(page)) || this.needsStep(access)) return FillResult.traced;
+			if (this.traces.has(Math.floor(page)) || this.needsEmulation(access)) return FillResult.traced;
 		}
 		this.hiddenFaults++;
 		if (this.pool.makeRoom(MOST_AT_ONCE)) this.observer.flushTlb();
-		this.map(linear, high, access, false);
+		this.map(linear, high, access);
 		return FillResult.filled;
 	}
 
@@ -279,7 +279,7 @@ export class ShadowPageTables {
 	 * With CR0.WP = 0, a supervisor's write to a read-only user page while SMEP or SMAP is on: the page must not stay a supervisor page,
 	 * as these would not see it then.
 	 */
-	private needsStep(access: number): boolean {
+	private needsEmulation(access: number): boolean {
 		const { walk, controls } = this;
 		return (controls.cr4 & (Cr4.smep | Cr4.smap)) !== 0 && !walk.writable && walk.user && (access & Access.user) === 0;
 	}
@@ -298,19 +298,14 @@ export class ShadowPageTables {
 		return false;
 	}
 
-	/**
-	 * Puts the way to the page of the last walk into the shadow tables.
-	 * @param once the traced write is let through: the window closes it again.
-	 * @returns where the page's entry is, and that which shadows the guest's last one when the page is part of a large one.
-	 */
-	private map(linear: number, high: number, access: number, once: boolean): MappedPlace {
+	/** Puts the way to the page of the last walk into the shadow tables. */
+	private map(linear: number, high: number, access: number): void {
 		const { walk, pool, memory } = this;
 		const page = Math.floor(walk.physical / 4096);
 		let table = this.roots[this.fourLevel ? 0 : linear >>> 30]!;
 		if (!table.role.direct) pool.trace(table);
 		let { rights } = this;
 		let flush = false;
-		let leaf: Place | undefined;
 		for (;;) {
 			const { level } = table;
 			table.writes = 0;
@@ -325,10 +320,9 @@ export class ShadowPageTables {
 			} else if (level === walk.leaf) {
 				flags = this.leafFlags(access);
 				nx = this.noExecute(level);
-				leaf = { table, index };
 			}
 			if (level === 1) {
-				if (!memory.isRam(page) || (this.traces.has(page) && !once)) flags &= ~Entry.writable;
+				if (!memory.isRam(page) || this.traces.has(page)) flags &= ~Entry.writable;
 				if (pool.map(table, index, page, memory.frameOf(page), flags, nx)) flush = true;
 				break;
 			}
@@ -337,8 +331,6 @@ export class ShadowPageTables {
 			table = child;
 		}
 		if (flush) this.observer.flushTlb();
-		const index = tableIndex(1, linear, high);
-		return leaf === undefined || leaf.table === table ? { table, index } : { table, index, above: leaf };
 	}
 
 	private noExecute(level: number): number {
@@ -370,28 +362,6 @@ export class ShadowPageTables {
 		return (access & (Access.write | Access.user)) === Access.write ? base | dirty : base | Entry.user;
 	}
 
-	/**
-	 * Lets one write to the page of the last fill, which gave `traced`, through.
-	 * @returns what closeWrite() takes back once the instruction is done.
-	 */
-	openWrite(linear: number, access: number, high = 0): OpenWrite {
-		if (this.pool.makeRoom(MOST_AT_ONCE)) this.observer.flushTlb();
-		const place = this.map(linear, high, access, true);
-		this.observer.flushTlb();
-		return { ...place, rights: this.needsStep(access) };
-	}
-
-	closeWrite({ table, index, above, rights }: OpenWrite): void {
-		const { pool } = this;
-		const at = table.entryAddress(index);
-		if (!table.alive || (pool.low(at) & Entry.present) === 0) return;
-		pool.setLow(at, pool.low(at) & ~Entry.writable);
-		// The entry with the rights of a supervisor page is made anew when it is next used.
-		if (rights && above === undefined) pool.drop(table, index);
-		else if (rights && above?.table.alive) pool.drop(above.table, above.index);
-		this.observer.flushTlb();
-	}
-
 	/** Traces the page table that holds a guest entry although no shadow was made of it; -1 for none. */
 	traceTable(entryAddress: number): void {
 		if (entryAddress >= 0)
@@ -405,8 +375,9 @@ export class ShadowPageTables {
 		if (same.length === 0) return;
 		const offset = address % 4096;
 		const end = Math.min(offset + length, 4096);
+		const flood = this.mode === PagingMode.bits32 ? FLOOD_LIMIT : 2 * FLOOD_LIMIT;
 		for (const table of [...same]) {
-			if (++table.writes > FLOOD_LIMIT && !table.pinned && this.isEmpty(table)) {
+			if (++table.writes > flood && !table.pinned && this.isEmpty(table)) {
 				pool.destroy(table);
 				this.observer.flushTlb();
 				continue;
@@ -471,20 +442,4 @@ export class ShadowPageTables {
 		});
 		this.observer.flushTlb();
 	}
-}
-
-interface Place {
-	readonly table: ShadowTable;
-	readonly index: number;
-}
-
-/** An entry of a shadow page table; of a page that is part of a large one also the entry that shadows the large page's. */
-interface MappedPlace extends Place {
-	readonly above?: Place;
-}
-
-/** A write that was let through. */
-export interface OpenWrite extends MappedPlace {
-	/** The rights too are those of this one access. */
-	readonly rights: boolean;
 }

@@ -176,7 +176,6 @@ export class ShadowTablePool {
 		this.empty(table);
 		if (table.pinned) return;
 		for (const parent of table.parents) this.store(parent, 0, 0);
-		table.alive = false;
 		this.byKey.delete(table.key);
 		this.byFrame.delete(table.frame);
 		this.slots[table.slot] = undefined;

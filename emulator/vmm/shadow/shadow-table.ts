@@ -33,8 +33,6 @@ export class ShadowTable {
 	pinned = false;
 	/** Used since the last search for tables to give up. */
 	referenced = true;
-	/** False when it was given up. */
-	alive = true;
 	/** Of a page table: the guest-physical page that each present entry maps, and its neighbours in the list of that page's entries. */
 	readonly pages: Int32Array;
 	readonly next: Int32Array;

@@ -14,7 +14,7 @@ import { RAM_BASE, State } from "../../isa/state.ts";
 import { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";
 import { loadPdptes } from "../guest/pdpte-registers.ts";
 import { HostFrames } from "../host-frames.ts";
-import { FillResult, type OpenWrite, SHADOWED_CR4, ShadowPageTables } from "./shadow-page-tables.ts";
+import { FillResult, SHADOWED_CR4, ShadowPageTables } from "./shadow-page-tables.ts";
 
 const SEED = Number(process.env.HYPERSCOPE_SEED ?? 20261128);
 const WORLDS = Number(process.env.HYPERSCOPE_WORLDS ?? 10);
@@ -166,44 +166,36 @@ class World {
 
 	/**
 	 * The same with the hardware walking the shadow.
-	 * @param store what the instruction writes, with the address in host memory.
+	 * @param words what the instruction writes, if it writes.
 	 */
-	aboveShadow(low: number, high: number, access: number, store: (host: number) => void): Outcome {
+	aboveShadow(low: number, high: number, access: number, words: readonly number[]): Outcome {
 		const { shadow, host } = this;
 		const alignmentCheck = host.state.i32[State.flagsRest >> 2] !== 0 && (access & PageAccess.implicit) === 0;
-		const open: { write: OpenWrite; page: number; before: Uint8Array }[] = [];
 		for (let tries = 0; ; tries++) {
 			assert.ok(tries < 4, "the access does not come to an end");
 			const found = this.walk(host, low, high, access);
 			if ("physical" in found) {
-				if (access & PageAccess.write) store(found.physical);
-				for (const { write, page, before } of open) {
-					shadow.closeWrite(write);
-					this.tellChanges(page, before);
-				}
+				if (access & PageAccess.write)
+					words.forEach((word, index) => {
+						host.physical.write(found.physical + index * 4, 4, word >>> 0);
+					});
 				return { physical: this.guestAddress(found.physical) };
 			}
 			const result = shadow.pageFault(low, found.fault, alignmentCheck, high);
 			if (result === FillResult.filled) continue;
 			if (result === FillResult.fault) return { fault: shadow.walk.errorCode };
-			if (result === FillResult.traced) {
-				const page = Math.floor(shadow.walk.physical / 4096);
-				const before = this.memory.peek(page * 4096, 4096)!;
-				open.push({ write: shadow.openWrite(low, found.fault, high), page, before });
-				continue;
-			}
 			const { physical } = shadow.walk;
+			if (result === FillResult.traced) {
+				// The VMM executes the instruction.
+				words.forEach((word, index) => {
+					this.memory.write(physical + index * 4, 4, word >>> 0);
+				});
+				return { physical };
+			}
 			if (access & PageAccess.write && result === FillResult.rom) return { physical };
 			assert.equal(result, FillResult.device);
 			return { physical };
 		}
-	}
-
-	private tellChanges(page: number, before: Uint8Array): void {
-		const after = this.memory.peek(page * 4096, 4096)!;
-		for (let at = 0; at < 4096; at += 8)
-			if (Buffer.compare(before.subarray(at, at + 8), after.subarray(at, at + 8)) !== 0)
-				this.shadow.guestTableWritten(page * 4096 + at, 8);
 	}
 
 	private guestAddress(physical: number): number {
@@ -269,10 +261,7 @@ class World {
 			this.bare.physical.write(own.physical, 4, first >>> 0);
 			this.bare.physical.write(own.physical + 4, 4, second >>> 0);
 		}
-		const shadowed = this.aboveShadow(low, high, access, (host) => {
-			this.host.physical.write(host, 4, first >>> 0);
-			this.host.physical.write(host + 4, 4, second >>> 0);
-		});
+		const shadowed = this.aboveShadow(low, high, access, [first, second]);
 		const name = `${what}: access ${access.toString(16)} to ${(high >>> 0).toString(16)}:${(low >>> 0).toString(16)} cr0 ${(this.controls.cr0 >>> 0).toString(16)} cr4 ${this.controls.cr4.toString(16)} efer ${this.controls.efer.toString(16)}`;
 		assert.deepEqual(shadowed, own, name);
 	}
