@@ -150,6 +150,14 @@ for (const [architecture, machine] of ALL_BOOTS ? ([["i386", "i686"], AMD64] as 
 		assert.ok(exits.byReason["Exception or NMI"] >= mmu.hiddenFaults + mmu.trueFaults + mmu.traceWrites);
 	});
 
+if (ALL_BOOTS)
+	test("linux-image-686-pae under bt with shadow page tables reaches a shell and runs a command", async (t) => {
+		const result = await boot(t, "i386-pae", ["--vmm", "bt", "--mmu", "shadow"]);
+		if (!result) return;
+		assertShell(result, /GUEST-SHELL .*-686-pae i686/);
+		assert.match(result.output, /NX \(Execute Disable\) protection: active/);
+	});
+
 test("linux-image-amd64 under none reaches a shell and runs a command", async (t) => {
 	const result = await boot(t, "amd64", ["--vmm", "none"]);
 	if (!result) return;
