@@ -117,6 +117,8 @@ async function walk(): Promise<void> {
 			element("p", { class: "walked" }, "Device ", source, ", address ", element("span", { class: "mono" }, text)),
 			walkColumn(body.walk),
 		);
+		// The level that fails, or the address at the end, is what was asked for.
+		(walkPlace.querySelector(".failed") ?? walkPlace.querySelector(".result"))?.scrollIntoView({ block: "nearest" });
 	} catch (error) {
 		if (asked === walking)
 			fill(walkPlace, element("p", { class: "error", attributes: { role: "alert" } }, errorText(error)));

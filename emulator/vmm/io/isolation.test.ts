@@ -138,6 +138,20 @@ test("requesters that are not assigned, and devices of the domain whose page was
 	assert.equal(memory.peek(0x1000, 1)![0], 1);
 });
 
+test("pages that become ROM can be read only, and written again as RAM", () => {
+	const { host, passthrough, memory } = start();
+	const { path } = host.devices.optional!;
+	const write = () => path.write(DMA_ENGINE_SOURCE, "DMA engine", 0xc0000n, Uint8Array.of(1));
+	assert.equal(write(), true);
+	memory.kind[0xc0] = PageKind.rom;
+	passthrough.pagesChanged(0xc0, 0xc1);
+	assert.equal(write(), false);
+	assert.deepEqual([...path.read(DMA_ENGINE_SOURCE, "DMA engine", 0xc0000n, 1)!], [1]);
+	memory.kind[0xc0] = PageKind.ram;
+	passthrough.pagesChanged(0xc0, 0xc1);
+	assert.equal(write(), true);
+});
+
 test("one program of the device: stopped by the unit, and over the neighbour's memory without it", () => {
 	for (const isProtected of [true, false]) {
 		const { host, neighbour } = start(isProtected);

@@ -143,14 +143,25 @@ export class Passthrough {
 
 	/** Every page of RAM gets its frame, which stays; ROM can be read. */
 	private pin(): void {
+		for (let page = 0; page < this.memory.ramBytes / 4096; page++) this.map(page);
+	}
+
+	private map(page: number): void {
 		const { memory, domain, pageOf } = this;
-		for (let page = 0; page < memory.ramBytes / 4096; page++) {
-			const kind = memory.kindOf(page);
-			if (kind !== PageKind.ram && kind !== PageKind.rom) continue;
-			const frame = memory.frameOf(page);
-			pageOf.set(frame, page);
-			domain?.map(page, frame, kind === PageKind.ram);
+		const kind = memory.kindOf(page);
+		if (kind !== PageKind.ram && kind !== PageKind.rom) return;
+		const frame = memory.frameOf(page);
+		pageOf.set(frame, page);
+		domain?.map(page, frame, kind === PageKind.ram);
+	}
+
+	/** Shadow memory was switched: pages from `first` on, up to but not `end`, are other ones or have other rights. */
+	pagesChanged(first: number, end: number): void {
+		for (let page = first; page < end; page++) {
+			this.domain?.unmap(page);
+			this.map(page);
 		}
+		this.invalidate();
 	}
 
 	/** A device wrote host memory. What is not the guest's is the VMM's own: it has no copies of it. */

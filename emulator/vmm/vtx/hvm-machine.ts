@@ -35,6 +35,9 @@ import { GuestWatchpoints } from "./guest-watchpoints.ts";
 import { HostProcessor } from "./host-processor.ts";
 import { Monitor, VMM_OVERHEAD } from "./monitor.ts";
 
+/** Pages that the host bridge can shadow: C0000H to FFFFFH. */
+const SHADOW_FIRST = 0xc0;
+const SHADOW_END = 0x100;
 /** Host instructions and exits of one guest instruction at most. */
 const STEP_LIMIT = 100_000;
 
@@ -72,7 +75,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		const romBytes = this.rom?.bytes.length ?? 0;
 		this.makeHost(VMM_OVERHEAD + romBytes, {
 			firmware: this.rom !== undefined,
-			shadowMemory: (pam) => this.monitor && this.rom?.shadow(this.monitor.physical, pam),
+			shadowMemory: (pam) => this.shadowMemory(pam),
 			interruptRequest: (asserted) => this.monitor?.interruptRequest(asserted),
 			nonMaskableInterrupt: () => this.monitor.nonMaskableInterrupt(),
 			memory: () => this.monitor.physical,
@@ -131,6 +134,13 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		} // Without an image the vCPU stands at its reset vector (SDM Vol. 3A §9.1.4), which lies in the ROM.
 		else processor.reset();
 		monitor.enterGuest();
+	}
+
+	/** The guest's host bridge shows other memory below 1 MB. */
+	private shadowMemory(pam: Uint8Array): void {
+		if (!this.monitor || !this.rom) return;
+		this.rom.shadow(this.monitor.physical, pam);
+		this.passthrough?.pagesChanged(SHADOW_FIRST, SHADOW_END);
 	}
 
 	private guestPhysical({ space, value }: Address): bigint | undefined {
