@@ -54,11 +54,7 @@ int user_main(void)
 	say("process: saw the clock go on\n");
 	__asm__ volatile("int3");
 	say("process: goes for the kernel\n");
-#ifdef __x86_64__
-	*(volatile char *)0xffffffff80000000 = 1;
-#else
-	*(volatile char *)0xc0000000 = 1;
-#endif
+	*(volatile char *)VIRTUAL_BASE = 1;
 	say("process: wrote the kernel\n");
 	return 1;
 }

@@ -34,14 +34,13 @@
 #define NOTE_PAE_MODE 9
 #define NOTE_FEATURES 10
 
+/* VIRTUAL_BASE, the linear address of the first pseudo-physical page, comes from paravirtual.mk. */
 #ifdef __x86_64__
-#define VIRTUAL_BASE 0xffffffff80000000
 #define KERNEL_CS 0xe033
 #define KERNEL_DS 0xe02b
 #define USER_CS 0xe033
 #define USER_DS 0xe02b
 #else
-#define VIRTUAL_BASE 0xc0000000
 #define KERNEL_CS 0xe019
 #define KERNEL_DS 0xe021
 #define USER_CS 0xe02b
