@@ -345,6 +345,11 @@ export interface NamedFile {
 	readonly bytes: Uint8Array;
 }
 
+/** A file that a multiboot image finds in memory, with a command line of its own. */
+export interface BootModule extends NamedFile {
+	readonly commandLine: string;
+}
+
 /** What a machine is made from: the words of launch.json and the command line (DESIGN section 6), files already read. */
 export interface MachineConfiguration {
 	/** Absent when only firmware or a disk is given. */
@@ -355,6 +360,8 @@ export interface MachineConfiguration {
 	/** Bytes of guest memory. */
 	readonly memory: number;
 	readonly initrd?: NamedFile;
+	/** For multiboot images: modules that come before the initrd, such as the kernel of a hypervisor's first domain. */
+	readonly modules?: readonly BootModule[];
 	readonly append?: string;
 	readonly firmware?: NamedFile;
 	readonly engine?: "interpreter" | "compiled";

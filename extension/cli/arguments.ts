@@ -11,6 +11,8 @@ export interface RunArguments {
 	/** Bytes. */
 	readonly memory: number;
 	readonly initrd: string | undefined;
+	/** Modules of a multiboot image: a file, and after a space its command line. */
+	readonly modules: readonly string[];
 	readonly append: string | undefined;
 	readonly firmware: string | undefined;
 	readonly disks: readonly string[];
@@ -37,7 +39,7 @@ export interface RunArguments {
 }
 
 export const USAGE = `usage: hyperscope run IMAGE [--vmm none|trap|bt|pv|hvm] [--mmu shadow|ept] [--io direct|split|passthrough]
-           [--memory 256M] [--initrd F] [--append "..."] [--firmware F] [--disk F]... [--cdrom F]
+           [--memory 256M] [--initrd F] [--module "F ARGUMENTS"]... [--append "..."] [--firmware F] [--disk F]... [--cdrom F]
            [--domain0 F] [--domain0-append "..."] [--iommu on|off] [--disk-writes discard|file] [--device ${OPTIONAL_DEVICES.join("|")}]...
            [--serial stdio|FILE] [--until-serial REGEX] [--then TEXT REGEX]... [--max-instructions N] [--timeout SECONDS]
            [--engine interpreter|compiled] [--trace EVENTS] [--stats FILE.json]
@@ -87,6 +89,7 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 		io: undefined,
 		memory: 256 << 20,
 		initrd: undefined,
+		modules: [],
 		append: undefined,
 		firmware: undefined,
 		disks: [],
@@ -127,6 +130,9 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 				break;
 			case "--initrd":
 				parsed.initrd = value();
+				break;
+			case "--module":
+				parsed.modules = [...parsed.modules, value()];
 				break;
 			case "--append":
 				parsed.append = value();

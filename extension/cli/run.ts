@@ -3,6 +3,7 @@
 import { createWriteStream, readFileSync, writeFileSync } from "node:fs";
 import { basename } from "node:path";
 import {
+	type BootModule,
 	MachineError,
 	type NamedFile,
 	type Stop,
@@ -122,6 +123,12 @@ function writeDisks(machine: VirtualMachine, paths: readonly string[]): void {
 	});
 }
 
+/** "FILE ARGUMENTS" of --module. */
+function readModule(text: string): BootModule {
+	const file = readFile(text.split(" ", 1)[0]!);
+	return { ...file, commandLine: [file.name, ...text.split(" ").slice(1)].join(" ") };
+}
+
 /** Runs a machine to its end; the result is the exit status. @throws {MachineError} for what cannot be started. */
 export async function runMachine(options: RunArguments): Promise<number> {
 	const traced = traceKinds(options.trace);
@@ -132,6 +139,7 @@ export async function runMachine(options: RunArguments): Promise<number> {
 		...(options.io === undefined ? {} : { io: options.io }),
 		memory: options.memory,
 		...(options.initrd === undefined ? {} : { initrd: readFile(options.initrd) }),
+		...(options.modules.length === 0 ? {} : { modules: options.modules.map(readModule) }),
 		...(options.append === undefined ? {} : { append: options.append }),
 		...(options.firmware === undefined ? {} : { firmware: readFile(options.firmware) }),
 		disks: options.disks.map(readFile),

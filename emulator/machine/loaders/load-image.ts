@@ -12,6 +12,9 @@ import { loadPvh, pvhEntry } from "./pvh.ts";
 export function loadImage(image: NamedFile, modules: BootModules, target: LoadTarget): BootState {
 	const { name, bytes } = image;
 	if (bytes.length === 0) throw new MachineError(`${name} is empty.`);
+	const multiboot = findMultiboot1(bytes) >= 0 || findMultiboot2(bytes) >= 0;
+	if (modules.modules?.length && (isBzImage(bytes) || !multiboot))
+		throw new MachineError(`${name} is no multiboot image, so it takes no modules: leave "--module" out.`);
 	if (isBzImage(bytes)) return loadLinux(image, modules, target);
 	const multiboot1 = findMultiboot1(bytes);
 	if (multiboot1 >= 0) return loadMultiboot1(image, multiboot1, modules, target);

@@ -125,3 +125,31 @@ test("multiboot information tells of more than 2 GiB of memory", () => {
 	const view = new DataView(target.bytes.buffer);
 	assert.equal(view.getUint32(boot.registers.ebx! + 8, true), (0xa000_0000 - 0x10_0000) / 1024);
 });
+
+test("multiboot modules come in their order, the initrd last; other images take none", () => {
+	const target = memory(4 << 20);
+	const modules = [
+		{ name: "dom0", bytes: Uint8Array.of(1, 2, 3), commandLine: "dom0 console=hvc0" },
+		{ name: "second", bytes: Uint8Array.of(4), commandLine: "second" },
+	];
+	const initrd = { name: "initrd", bytes: Uint8Array.of(5, 6) };
+	const boot = loadImage({ name: "kernel", bytes: addressedImage() }, { modules, initrd }, target);
+	const view = new DataView(target.bytes.buffer);
+	const information = boot.registers.ebx!;
+	assert.equal(view.getUint32(information + 20, true), 3);
+	const table = view.getUint32(information + 24, true);
+	const found = [0, 1, 2].map((index) => {
+		const [start, end, text] = [0, 4, 8].map((offset) => view.getUint32(table + index * 16 + offset, true));
+		const line = Buffer.from(target.bytes.subarray(text)).toString("latin1").split("\0")[0];
+		return [[...target.bytes.subarray(start, end)], start! % 4096, line];
+	});
+	assert.deepEqual(found, [
+		[[1, 2, 3], 0, "dom0 console=hvc0"],
+		[[4], 0, "second"],
+		[[5, 6], 0, "initrd"],
+	]);
+	assert.throws(
+		() => loadImage({ name: "vmlinux", bytes: pvhImage() }, { modules }, memory(4 << 20)),
+		/vmlinux is no multiboot image, so it takes no modules: leave "--module" out\./,
+	);
+});

@@ -1,6 +1,6 @@
 // Reference: Multiboot Specification 0.6.96. The header is a 4-byte aligned structure in the first 8192 bytes of the image.
 
-import { MachineError, type NamedFile } from "../virtual-machine.ts";
+import { type BootModule, MachineError, type NamedFile } from "../virtual-machine.ts";
 import { type BootState, type LoadTarget, memoryMap, place, words, zeroTerminated } from "./boot-state.ts";
 import { isElf, loadElf, parseElf, physicalEntry } from "./elf-image.ts";
 
@@ -58,7 +58,13 @@ function loadByAddresses(
 
 export interface BootModules {
 	readonly initrd?: NamedFile | undefined;
+	readonly modules?: readonly BootModule[] | undefined;
 	readonly append?: string | undefined;
+}
+
+/** The modules of a multiboot image in their order: the initrd is the last. */
+export function multibootModules({ modules = [], initrd }: BootModules): readonly BootModule[] {
+	return initrd ? [...modules, { ...initrd, commandLine: initrd.name }] : modules;
 }
 
 /** @throws {MachineError} when the image asks for what is not there or does not fit. */
@@ -92,12 +98,12 @@ export function loadMultiboot1(image: NamedFile, header: number, modules: BootMo
 	};
 	const commandLine = reserve(zeroTerminated([name, modules.append].filter(Boolean).join(" ")), 4, "The command line");
 	const loaderName = reserve(zeroTerminated("Hyperscope"), 4, "The loader's name");
-	let moduleTable = 0;
-	if (modules.initrd) {
-		const text = reserve(zeroTerminated(modules.initrd.name), 4, "A module's name");
-		const start = reserve(modules.initrd.bytes, 4096, `The module ${modules.initrd.name}`);
-		moduleTable = reserve(words(start, start + modules.initrd.bytes.length, text, 0), 4, "The module table");
-	}
+	const entries = multibootModules(modules).map((module) => {
+		const text = reserve(zeroTerminated(module.commandLine), 4, "A module's command line");
+		const start = reserve(module.bytes, 4096, `The module ${module.name}`);
+		return [start, start + module.bytes.length, text, 0];
+	});
+	const moduleTable = entries.length > 0 ? reserve(words(...entries.flat()), 4, "The module table") : 0;
 	// Each entry of the map: size of the rest (20), base and length as 64 bits, type.
 	const ranges = memoryMap(target.size);
 	const map = reserve(
@@ -111,7 +117,7 @@ export function loadMultiboot1(image: NamedFile, header: number, modules: BootMo
 	information[1] = 639;
 	information[2] = (target.size - 0x100000) >>> 10;
 	information[4] = commandLine;
-	information[5] = moduleTable ? 1 : 0;
+	information[5] = entries.length;
 	information[6] = moduleTable;
 	information[11] = ranges.length * 24;
 	information[12] = map;

@@ -3,7 +3,7 @@
 import { MachineError, type NamedFile } from "../virtual-machine.ts";
 import { type BootState, type LoadTarget, memoryMap, place, words, zeroTerminated } from "./boot-state.ts";
 import { isElf, loadElf, parseElf, physicalEntry } from "./elf-image.ts";
-import type { BootModules } from "./multiboot1.ts";
+import { type BootModules, multibootModules } from "./multiboot1.ts";
 
 const HEADER_MAGIC = 0xe85250d6;
 const BOOTLOADER_MAGIC = 0x36d76289;
@@ -105,12 +105,10 @@ export function loadMultiboot2(image: NamedFile, header: number, modules: BootMo
 			),
 		),
 	];
-	if (modules.initrd) {
-		place(target, free, modules.initrd.bytes, `The module ${modules.initrd.name}`);
-		tags.push(
-			tag(TAG.module, join(words(free, free + modules.initrd.bytes.length), zeroTerminated(modules.initrd.name))),
-		);
-		free = (free + modules.initrd.bytes.length + 0xfff) & ~0xfff;
+	for (const { name: moduleName, bytes: content, commandLine } of multibootModules(modules)) {
+		place(target, free, content, `The module ${moduleName}`);
+		tags.push(tag(TAG.module, join(words(free, free + content.length), zeroTerminated(commandLine))));
+		free = (free + content.length + 0xfff) & ~0xfff;
 	}
 	const body = join(...tags, tag(TAG.end, new Uint8Array(0)));
 	const structure = free;
