@@ -40,6 +40,16 @@ export function memoryMap(size: number): MemoryRange[] {
 	];
 }
 
+/**
+ * What kernels read of the BIOS data area: the segment of the EBDA (40:0E) and the KBytes of base memory below it (40:13); the first
+ * byte of the EBDA is its size in KBytes. A boot loader's kernel finds them as firmware has left them.
+ */
+export function placeBiosData(target: LoadTarget): void {
+	target.write(0x40e, Uint8Array.of(0xc0, 0x9f));
+	target.write(0x413, Uint8Array.of(639 & 0xff, 639 >> 8));
+	target.write(0x9fc00, Uint8Array.of(1));
+}
+
 /** Little-endian 32-bit words as bytes. */
 export function words(...values: readonly number[]): Uint8Array {
 	const bytes = new Uint8Array(values.length * 4);

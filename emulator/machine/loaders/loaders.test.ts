@@ -153,3 +153,25 @@ test("multiboot modules come in their order, the initrd last; other images take 
 		/vmlinux is no multiboot image, so it takes no modules: leave "--module" out\./,
 	);
 });
+
+test("a multiboot kernel finds the BIOS data area and the MultiProcessor tables with right sums", () => {
+	const target = memory(4 << 20);
+	loadImage({ name: "kernel", bytes: addressedImage() }, {}, target);
+	const view = new DataView(target.bytes.buffer);
+	assert.equal(view.getUint16(0x40e, true) * 16, 0x9fc00);
+	assert.equal(view.getUint16(0x413, true), 639);
+	const sum = (start: number, length: number) =>
+		target.bytes.subarray(start, start + length).reduce((all, byte) => (all + byte) & 0xff, 0);
+	const text = (at: number, length: number) => Buffer.from(target.bytes.subarray(at, at + length)).toString("latin1");
+	const pointer = 0xf0000;
+	assert.equal(text(pointer, 4), "_MP_");
+	assert.equal(sum(pointer, 16), 0);
+	const table = view.getUint32(pointer + 4, true);
+	assert.equal(text(table, 4), "PCMP");
+	const length = view.getUint16(table + 4, true);
+	assert.equal(sum(table, length), 0);
+	assert.ok(table + length <= 0x100000);
+	let at = table + 44;
+	for (let entry = 0; entry < view.getUint16(table + 34, true); entry++) at += target.bytes[at] === 0 ? 20 : 8;
+	assert.equal(at, table + length);
+});

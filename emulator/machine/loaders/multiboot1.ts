@@ -1,8 +1,18 @@
 // Reference: Multiboot Specification 0.6.96. The header is a 4-byte aligned structure in the first 8192 bytes of the image.
 
+import { PROCESSOR_SIGNATURE } from "../../cpu/processor-state.ts";
 import { type BootModule, MachineError, type NamedFile } from "../virtual-machine.ts";
-import { type BootState, type LoadTarget, memoryMap, place, words, zeroTerminated } from "./boot-state.ts";
+import {
+	type BootState,
+	type LoadTarget,
+	memoryMap,
+	place,
+	placeBiosData,
+	words,
+	zeroTerminated,
+} from "./boot-state.ts";
 import { isElf, loadElf, parseElf, physicalEntry } from "./elf-image.ts";
+import { placeMultiprocessorTable } from "./multiprocessor-table.ts";
 
 const HEADER_MAGIC = 0x1badb002;
 const BOOTLOADER_MAGIC = 0x2badb002;
@@ -90,6 +100,8 @@ export function loadMultiboot1(image: NamedFile, header: number, modules: BootMo
 		);
 
 	let free = (end + 0xfff) & ~0xfff;
+	placeBiosData(target);
+	placeMultiprocessorTable(target, PROCESSOR_SIGNATURE);
 	const reserve = (content: Uint8Array, alignment: number, what: string): number => {
 		const address = Math.ceil(free / alignment) * alignment;
 		place(target, address, content, what);

@@ -1,9 +1,19 @@
 // Reference: Multiboot2 Specification 2.0. The header is an 8-byte aligned structure in the first 32768 bytes of the image.
 
+import { PROCESSOR_SIGNATURE } from "../../cpu/processor-state.ts";
 import { MachineError, type NamedFile } from "../virtual-machine.ts";
-import { type BootState, type LoadTarget, memoryMap, place, words, zeroTerminated } from "./boot-state.ts";
+import {
+	type BootState,
+	type LoadTarget,
+	memoryMap,
+	place,
+	placeBiosData,
+	words,
+	zeroTerminated,
+} from "./boot-state.ts";
 import { isElf, loadElf, parseElf, physicalEntry } from "./elf-image.ts";
 import { type BootModules, multibootModules } from "./multiboot1.ts";
+import { placeMultiprocessorTable } from "./multiprocessor-table.ts";
 
 const HEADER_MAGIC = 0xe85250d6;
 const BOOTLOADER_MAGIC = 0x36d76289;
@@ -93,6 +103,8 @@ export function loadMultiboot2(image: NamedFile, header: number, modules: BootMo
 		);
 
 	let free = (end + 0xfff) & ~0xfff;
+	placeBiosData(target);
+	placeMultiprocessorTable(target, PROCESSOR_SIGNATURE);
 	const tags: Uint8Array[] = [
 		tag(TAG.commandLine, zeroTerminated([name, modules.append].filter(Boolean).join(" "))),
 		tag(TAG.loaderName, zeroTerminated("Hyperscope")),
