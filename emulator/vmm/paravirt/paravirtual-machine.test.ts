@@ -142,6 +142,25 @@ for (const wide of [true, false]) {
 	});
 }
 
+test("a step of either processor while every domain is blocked goes on to what wakes one", () => {
+	// struct sched_poll: no ports, until 1,000,000 ns have passed.
+	const poll = new Uint8Array(24);
+	const view = new DataView(poll.buffer);
+	view.setBigUint64(0, WIDE_BASE + BigInt(DATA), true);
+	view.setBigUint64(16, 1_000_000n, true);
+	const code = [...callHypercall(true, "sched_op", 3, WIDE_BASE + BigInt(DATA)), 0x90, ...powerOff(true)];
+	for (const processor of [VCPU, PCPU]) {
+		const machine = new TestMachine({ wide: true, code, data: poll });
+		for (let steps = 0; machine.hypervisor.current !== undefined && steps < 50; steps++)
+			assert.equal(machine.step(VCPU).reason, "step");
+		assert.equal(machine.domains.list()[0]!.state, "blocked");
+		assert.deepEqual(machine.step(processor), { reason: "step", processor });
+		assert.equal(machine.domains.list()[0]!.state, "running");
+		assert.ok(machine.host.now() >= 1_000_000);
+		assert.deepEqual(machine.run(1000), { reason: "poweroff" });
+	}
+});
+
 describe("writes of a kernel to its own level-1 tables", () => {
 	/** The entry of the data page, its linear address found by the test, is written by MOV or BTS as the code is given. */
 	function machineWriting(target: "data page" | "foreign frame"): {

@@ -318,7 +318,9 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 			);
 		const { hypervisor, host } = this;
 		// A blocked domain has no instruction to step: it goes on to the event that wakes it.
-		const held = !options.takeInterrupts && (vcpu === undefined || vcpu.domain === hypervisor.current);
+		const { current } = hypervisor;
+		const stands = current !== undefined && (vcpu === undefined || vcpu.domain === current);
+		const held = !options.takeInterrupts && stands;
 		host.holdInterrupts = hypervisor.holdInterrupts = held;
 		try {
 			for (let tries = 0; tries < STEP_LIMIT; tries++) {
