@@ -6,7 +6,7 @@ import { DmaEngineControl, DmaEngineError, DmaEngineRegister } from "../../devic
 import { PageKind } from "../../engine/physical-memory.ts";
 import { RAM_BASE } from "../../isa/state.ts";
 import { HostMachine } from "../../machine/host-machine.ts";
-import { DMA_ENGINE_SOURCE } from "../../machine/optional-devices.ts";
+import { DMA_ENGINE_SOURCE, type OptionalDeviceName } from "../../machine/optional-devices.ts";
 import { PcDevices } from "../../machine/pc-devices.ts";
 import { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";
 import { HostFrames } from "../host-frames.ts";
@@ -27,12 +27,12 @@ function generator(seed: number): () => number {
 	};
 }
 
-/** Two guests whose frames lie between each other; the DMA engine is assigned to the first. */
-function start(iommu = true) {
+/** Two guests whose frames lie between each other; the device is assigned to the first. */
+function start(iommu = true, device: OptionalDeviceName = "dma-engine") {
 	const lines = new AssignedLines();
 	const host = new HostMachine({
 		memoryBytes: HOST_BYTES,
-		optional: { devices: ["dma-engine"], disks: [], iommu, line: lines.line },
+		optional: { devices: [device], disks: [], iommu, line: lines.line },
 		onSerial: () => {},
 		onDebugConsole: () => {},
 		onReset: () => {},
@@ -174,6 +174,52 @@ test("one program of the device: stopped by the unit, and over the neighbour's m
 			assert.deepEqual([record(0), record(8), record(12) >>> 0], [victim, DMA_ENGINE_SOURCE, 0x8000_0005]);
 		} else assert.deepEqual([error, first], [DmaEngineError.none, 0xef]);
 	}
+});
+
+test("a network controller passed through: rings at guest-physical addresses, registers by both ways, the guest's interrupt", () => {
+	const { host, guest, memory } = start(true, "e1000");
+	guest.reset();
+	const configure = (register: number, value: number) => {
+		guest.ports.write(0xcf8, 4, 0x8000_1800 + register);
+		guest.ports.write(0xcfc, 4, value);
+	};
+	configure(0x10, 0xe000_0000);
+	configure(0x18, 0xd000);
+	configure(0x04, 7);
+	const set = (offset: number, value: number) => guest.memory.write(0xe000_0000 + offset, 4, value);
+	const put = (address: number, bytes: readonly number[]) => assert.ok(memory.poke(address, Uint8Array.from(bytes)));
+	// Receive and transmit rings, a buffer, an ARP request for the peer.
+	put(0x1_0000, [0, 0, 3, 0]);
+	const who = [2, 0x48, 0x53, 0, 0, 1];
+	const request = [...new Array(6).fill(255), ...who, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, ...who, 10, 0, 2, 15];
+	put(0x4_0000, [...request, 0, 0, 0, 0, 0, 0, 10, 0, 2, 2]);
+	put(0x2_0000, [0, 0, 4, 0, 0, 0, 0, 0, 42, 0, 0, 9]);
+	for (const [offset, value] of [
+		[0x2800, 0x1_0000],
+		[0x2808, 128],
+		[0x2818, 1],
+		[0x3800, 0x2_0000],
+		[0x3808, 128],
+		[0x0000, 0x40],
+		[0x0100, 0x8002],
+		[0x0400, 2],
+		[0x00d0, 0x80],
+		[0x3818, 1],
+	] as const)
+		set(offset, value);
+	host.clock.advanceTo(1_000_000);
+	assert.deepEqual([...memory.peek(0x3_0000, 22)!].slice(0, 6), who);
+	assert.deepEqual([...memory.peek(0x3_0000, 22)!].slice(20), [0, 2], "the answer");
+	// IRQ 10 waits in the slave's IRR (OCW3: read IRR), until the cause is read, here through the ports.
+	const waiting = () => {
+		guest.ports.write(0xa0, 1, 0x0a);
+		return guest.ports.read(0xa0, 1) & 4;
+	};
+	assert.equal(waiting(), 4);
+	guest.ports.write(0xd000, 4, 0xc0);
+	assert.equal(guest.ports.read(0xd004, 4) & 0x80, 0x80);
+	assert.equal(waiting(), 0);
+	assert.equal(host.devices.optional!.iommu!.blocked, 0);
 });
 
 test("a hostile guest finds no sequence of configuration accesses that breaks an assigned function", () => {
