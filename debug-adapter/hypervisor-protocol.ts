@@ -130,6 +130,8 @@ export interface NestedWalkBody {
 		readonly guestPhysical?: Hex;
 		readonly hostPhysical?: Hex;
 		readonly failure?: string;
+		/** Whose walk it is, when that is not what runs now: a sentence's beginning. */
+		readonly note?: string;
 	};
 }
 

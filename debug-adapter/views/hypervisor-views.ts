@@ -11,7 +11,7 @@ const MOST_PAGES = 4096;
 function describeField(field: VmcsField): VmcsFieldInfo {
 	return {
 		name: field.name,
-		encoding: hex(field.encoding),
+		encoding: `0x${field.encoding.toString(16).padStart(4, "0")}`,
 		width: field.width,
 		value: hex(field.value),
 		...(field.meaning === undefined ? {} : { meaning: field.meaning }),

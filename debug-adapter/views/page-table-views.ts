@@ -158,6 +158,7 @@ export function pageTableViewRequests(
 					...(walk.guestPhysical === undefined ? {} : { guestPhysical: hex(walk.guestPhysical) }),
 					...(walk.hostPhysical === undefined ? {} : { hostPhysical: hex(walk.hostPhysical) }),
 					...(walk.failure === undefined ? {} : { failure: walk.failure }),
+					...(walk.note === undefined ? {} : { note: walk.note }),
 				},
 			};
 		},

@@ -88,6 +88,8 @@ export interface NestedWalk {
 	readonly hostPhysical?: bigint;
 	/** Why there is no result. */
 	readonly failure?: string;
+	/** Whose walk it is, when that is not what runs now: a sentence's beginning. */
+	readonly note?: string;
 }
 
 // ---- domains (Xen) -------------------------------------------------------------------------------------------------

@@ -168,7 +168,10 @@ export class NativeProcessor implements Processor {
 
 	nestedWalk(linear: bigint, access: Access = {}): NestedWalk | undefined {
 		const nested = this.tables.nested();
-		return nested && nestedWalk({ physical: this.host.physical, ...nested }, linear, this.withUser(access));
+		if (!nested) return undefined;
+		const walk = nestedWalk({ physical: this.host.physical, ...nested }, linear, this.withUser(access));
+		if (this.tables.runningEpt) return walk;
+		return { ...walk, note: "As the guest of the current VMCS would translate it (the hypervisor runs now)" };
 	}
 
 	mappings(table: string, from: bigint, limit: number): Mapping[] {

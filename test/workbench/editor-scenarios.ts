@@ -89,3 +89,27 @@ export function launchConfiguration(folder: string, words: Readonly<Record<strin
 export async function text(view: Frame, selector: string): Promise<string> {
 	return (await view.locator(selector).first().textContent()) ?? "";
 }
+
+/** Opens a view by its command and waits for its content or its empty state. */
+export async function openView(page: WorkbenchPage, command: string, selector: string): Promise<Frame> {
+	await page.command(`Hyperscope: ${command}`);
+	return page.until(async () => {
+		for (const frame of page.page.frames()) {
+			if (!frame.parentFrame()?.parentFrame()) continue;
+			const found = await frame
+				.locator(selector)
+				.count()
+				.catch(() => 0);
+			if (
+				found > 0 &&
+				(await frame
+					.locator(selector)
+					.first()
+					.isVisible()
+					.catch(() => false))
+			)
+				return frame;
+		}
+		return undefined;
+	}, `${selector} after ${command}`);
+}

@@ -2,35 +2,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import type { Frame } from "playwright-core";
-import { EditorScenarios, launchConfiguration, skip, text } from "./editor-scenarios.ts";
-import type { WorkbenchPage } from "./workbench-page.ts";
+import { EditorScenarios, launchConfiguration, openView, skip, text } from "./editor-scenarios.ts";
 
 const scenarios = new EditorScenarios();
-
-/** Opens a view by its command and waits for its content or its empty state. */
-async function openView(page: WorkbenchPage, command: string, selector: string): Promise<Frame> {
-	await page.command(`Hyperscope: ${command}`);
-	return page.until(async () => {
-		for (const frame of page.page.frames()) {
-			if (!frame.parentFrame()?.parentFrame()) continue;
-			const found = await frame
-				.locator(selector)
-				.count()
-				.catch(() => 0);
-			if (
-				found > 0 &&
-				(await frame
-					.locator(selector)
-					.first()
-					.isVisible()
-					.catch(() => false))
-			)
-				return frame;
-		}
-		return undefined;
-	}, `${selector} after ${command}`);
-}
 
 describe("views of virtualization in the editor", { skip }, () => {
 	before(scenarios.start);

@@ -118,7 +118,7 @@ describe("webviews of virtualization", { skip: "missing" in chromium ? chromium.
 		adapter.machine.script.length = 0;
 		const { page, errors } = await open("vmcs");
 		await page.getByText("VMCS at hpa:0x5000, launched").waitFor();
-		assert.match((await page.locator(".status").textContent())!, /last VM exit: CPUID instruction length 2/);
+		assert.match((await page.locator(".status").textContent())!, /last VM exit: CPUID: instruction length 2/);
 		const fields = () =>
 			page.locator("tr[data-field]").evaluateAll((rows) => rows.map((row) => row.getAttribute("data-field")));
 		assert.deepEqual(await fields(), ["RIP", "CR0", "Exit reason"]);

@@ -71,7 +71,7 @@ export class MappingList {
 			label: "Mappings",
 			rowHeight: 22,
 			columns: [
-				{ title: "Linear range", class: "column-range" },
+				{ title: "Address range", class: "column-range" },
 				{ title: "Rights", class: "column-rights" },
 				{ title: "Physical", class: "column-target" },
 				{ title: "Size", class: "column-size" },

@@ -59,6 +59,7 @@ export function nestedWalkTable(walk: NestedWalk): HTMLElement {
 		"section",
 		{ class: "nested", attributes: { "aria-label": "Two-dimensional walk" } },
 		element("h2", {}, "Two-dimensional walk"),
+		walk.note !== undefined && element("p", { class: "dim note" }, `${walk.note}.`),
 		element("p", { class: walk.failure === undefined ? "result" : "result error" }, outcome(walk)),
 		element(
 			"table",

@@ -26,10 +26,14 @@ export function chooseFields(groups: Groups, choices: FieldChoices): Groups {
 		.filter(({ fields }) => fields.length > 0);
 }
 
-/** Bits that are set and multi-bit fields with their values: "Use MSR bitmaps", "Type 3 (NMI)". */
+/**
+ * Bits that are set and multi-bit fields with their values: "Use MSR bitmaps", "Direction (IN)", "Type 3 (NMI)". A zero that means
+ * nothing is left out.
+ */
 export function setBits(field: VmcsFieldInfo): string[] {
 	return field.bits.flatMap(({ name, width, value, meaning }) => {
-		if (width === 1) return value === "0x0" ? [] : [name];
+		if (value === "0x0" && (width === 1 || meaning === undefined)) return [];
+		if (width === 1) return [meaning === undefined ? name : `${name} (${meaning})`];
 		return [meaning === undefined ? `${name} ${BigInt(value)}` : `${name} ${BigInt(value)} (${meaning})`];
 	});
 }

@@ -47,7 +47,8 @@ function choose(part: Partial<Choices>): void {
 
 function describe({ launchState, inGuest, lastExit, entryFailure, address }: NonNullable<VmcsBody["vmcs"]>): string {
 	const where = inGuest ? "the guest runs (VMX non-root)" : "the hypervisor runs (VMX root)";
-	const exit = lastExit ? `; last VM exit: ${lastExit.reason} ${fieldsText(lastExit.detail)}`.trimEnd() : "";
+	const told = lastExit ? [lastExit.reason, fieldsText(lastExit.detail)].filter((part) => part !== "") : [];
+	const exit = told.length > 0 ? `; last VM exit: ${told.join(": ")}` : "";
 	const failure = entryFailure ? `; the last VM entry failed: ${entryFailure.field} ${entryFailure.rule}` : "";
 	return `VMCS at hpa:${address}, ${launchState}; ${where}${exit}${failure}`;
 }

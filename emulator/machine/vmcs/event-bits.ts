@@ -20,21 +20,25 @@ const isInterrupt = (information: bigint): boolean => {
 	return type === InterruptionType.external || type === InterruptionType.softwareInterrupt;
 };
 
-const vector = (information: bigint) =>
-	range(7, 0, "Vector", (part) => (isInterrupt(information) ? undefined : exceptionMnemonic(Number(part))));
+/** Vector and type; they mean something only in a valid field. */
+function vectorAndType(information: bigint): BitLayout {
+	if (!((information >> 31n) & 1n)) return [range(7, 0, "Vector"), range(10, 8, "Type")];
+	return [
+		range(7, 0, "Vector", (part) => (isInterrupt(information) ? undefined : exceptionMnemonic(Number(part)))),
+		range(10, 8, "Type", words(TYPES)),
+	];
+}
 
 /** Table 25-16. */
 export const entryInterruptionBits = (value: bigint): BitLayout => [
-	vector(value),
-	range(10, 8, "Type", words(TYPES)),
+	...vectorAndType(value),
 	flag(11, "Deliver error code"),
 	flag(31, "Valid"),
 ];
 
 /** Table 25-19. */
 export const exitInterruptionBits = (value: bigint): BitLayout => [
-	vector(value),
-	range(10, 8, "Type", words(TYPES)),
+	...vectorAndType(value),
 	flag(11, "Error code valid"),
 	flag(12, "NMI unblocking due to IRET"),
 	flag(31, "Valid"),
@@ -42,8 +46,7 @@ export const exitInterruptionBits = (value: bigint): BitLayout => [
 
 /** Table 25-20. */
 export const idtVectoringBits = (value: bigint): BitLayout => [
-	vector(value),
-	range(10, 8, "Type", words(TYPES)),
+	...vectorAndType(value),
 	flag(11, "Error code valid"),
 	flag(31, "Valid"),
 ];

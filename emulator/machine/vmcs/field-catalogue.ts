@@ -105,10 +105,10 @@ const guestState: readonly FieldDescription[] = [
 	row("guestCr0", "CR0", cr0Bits),
 	row("guestCr3", "CR3", cr3Bits),
 	row("guestCr4", "CR4", cr4Bits),
-	row("guestDr7", "DR7", dr7Bits),
+	row("guestDr7", "DR7", dr7Bits, undefined, 0x400),
 	row("guestRsp", "RSP"),
 	row("guestRip", "RIP"),
-	row("guestRflags", "RFLAGS", rflagsBits),
+	row("guestRflags", "RFLAGS", rflagsBits, undefined, 2),
 	...SEGMENT_NAMES.flatMap(guestSegment),
 	row("guestGdtrBase", "GDTR base"),
 	row("guestGdtrLimit", "GDTR limit"),
@@ -253,13 +253,14 @@ const exitInformation: readonly FieldDescription[] = [
 	row("instructionError", "VM-instruction error", undefined, (value) => instructionErrorMeaning(Number(value))),
 ];
 
+/** Why the guest was left comes first, for that is what one looks for; then the manual's order (§25.3). */
 export const vmcsGroups: readonly GroupDescription[] = [
+	{ name: "VM-exit information fields", fields: exitInformation },
 	{ name: "Guest-state area", fields: guestState },
 	{ name: "Host-state area", fields: hostState },
 	{ name: "VM-execution control fields", fields: executionControls },
 	{ name: "VM-exit control fields", fields: exitControls },
 	{ name: "VM-entry control fields", fields: entryControls },
-	{ name: "VM-exit information fields", fields: exitInformation },
 ];
 
 /**

@@ -34,27 +34,23 @@ export const cr3Bits: BitLayout = [
 	range(51, 12, "Page frame of the top table", (part) => `at ${hex(part << 12n)}`),
 ];
 
-/** SDM Vol. 3B Figure 18-1. */
-export const dr7Bits: BitLayout = [
+const DATA_BREAKPOINT = words({ 0: "execution", 1: "writes", 2: "I/O", 3: "reads and writes" });
+const DATA_LENGTH = words({ 0: "1 byte", 1: "2 bytes", 2: "8 bytes", 3: "4 bytes" });
+
+/** SDM Vol. 3B Figure 18-1. The condition and length of a breakpoint that is off mean nothing. */
+export const dr7Bits = (value: bigint): BitLayout => [
 	...[0, 1, 2, 3].flatMap((index) => [flag(index * 2, `L${index}`), flag(index * 2 + 1, `G${index}`)]),
 	flag(8, "LE"),
 	flag(9, "GE"),
 	flag(11, "RTM"),
 	flag(13, "GD"),
-	...[0, 1, 2, 3].flatMap((index) => [
-		range(
-			index * 4 + 17,
-			index * 4 + 16,
-			`R/W${index}`,
-			words({ 0: "execution", 1: "writes", 2: "I/O", 3: "reads and writes" }),
-		),
-		range(
-			index * 4 + 19,
-			index * 4 + 18,
-			`LEN${index}`,
-			words({ 0: "1 byte", 1: "2 bytes", 2: "8 bytes", 3: "4 bytes" }),
-		),
-	]),
+	...[0, 1, 2, 3].flatMap((index) => {
+		const on = ((value >> BigInt(index * 2)) & 3n) !== 0n;
+		return [
+			range(index * 4 + 17, index * 4 + 16, `R/W${index}`, on ? DATA_BREAKPOINT : undefined),
+			range(index * 4 + 19, index * 4 + 18, `LEN${index}`, on ? DATA_LENGTH : undefined),
+		];
+	}),
 ];
 
 /** SDM Vol. 3B §18.4.1 */
