@@ -169,7 +169,7 @@ async function debugImage(uri: vscode.Uri | undefined): Promise<void> {
 	if (!found) return;
 	const { chosen, image } = found;
 	const folder = vscode.workspace.getWorkspaceFolder(chosen);
-	await vscode.debug.startDebugging(folder, configurationFor(image, image.bits === 32 ? "bt" : "none"));
+	await vscode.debug.startDebugging(folder, configurationFor(image));
 }
 
 async function setRegister(targets: CommandTargets, node: RegisterNode | undefined): Promise<void> {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
-import { recognizeImage } from "./image.ts";
+import { imageHeaderLength, recognizeImage } from "./image.ts";
 
 function elf(machine: number, type = 2): Uint8Array {
 	const bytes = new Uint8Array(4096);
@@ -13,6 +13,17 @@ function elf(machine: number, type = 2): Uint8Array {
 	view.setUint16(18, machine, true);
 	return bytes;
 }
+
+test("the paravirtual samples are told by their notes", () => {
+	for (const [name, bits] of [
+		["xen32", 32],
+		["xen64", 64],
+		["dom0", 64],
+	] as const) {
+		const bytes = readFileSync(new URL(`../samples/${name}/${name}.elf`, import.meta.url));
+		assert.deepEqual(recognizeImage(bytes.subarray(0, imageHeaderLength)), { format: "xen", bits });
+	}
+});
 
 test("the samples are Multiboot kernels", () => {
 	const bytes = readFileSync(new URL("../samples/hello/hello.elf", import.meta.url));

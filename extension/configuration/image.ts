@@ -1,7 +1,10 @@
 // Tells from its first bytes whether a file is something that the machine can boot, and how wide its code is.
 
+import { isParavirtualKernel } from "../../emulator/machine/loaders/pvh.ts";
+
 export interface GuestImage {
-	readonly format: "multiboot" | "multiboot2" | "elf" | "bzImage";
+	/** "xen": a kernel that only a Xen-compatible hypervisor can start. */
+	readonly format: "multiboot" | "multiboot2" | "elf" | "xen" | "bzImage";
 	/** Bits of the code that it is made for; a boot loader may start it in a narrower mode. */
 	readonly bits: 32 | 64;
 }
@@ -32,7 +35,8 @@ function recognizeElf(view: DataView): GuestImage | undefined {
 	const bits = machine === elfMachineX86_64 ? 64 : 32;
 	if (hasHeader(view, 0xe852_50d6, 32768, 8, 4)) return { format: "multiboot2", bits };
 	if (hasHeader(view, 0x1bad_b002, 8192, 4, 3)) return { format: "multiboot", bits };
-	return { format: "elf", bits };
+	const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+	return { format: isParavirtualKernel(bytes) ? "xen" : "elf", bits };
 }
 
 /** A program that asks for a dynamic linker is a user program. */

@@ -7,7 +7,10 @@ import { type FoundImage, findImages, imageAt } from "./find-images.ts";
 import { resolvePaths } from "./paths.ts";
 
 /** A configuration for an image; `vmm` is left to the default when the technique is not given. */
-export function configurationFor(image: FoundImage, vmm: "bt" | "none"): vscode.DebugConfiguration {
+export function configurationFor(
+	image: FoundImage,
+	vmm: DefaultTechnique = techniquesFor(image)[0]!,
+): vscode.DebugConfiguration {
 	const name = image.uri.path.split("/").at(-1)!;
 	const folder = vscode.workspace.getWorkspaceFolder(image.uri);
 	const program = folder
@@ -15,7 +18,11 @@ export function configurationFor(image: FoundImage, vmm: "bt" | "none"): vscode.
 		: image.uri.scheme === "file"
 			? image.uri.fsPath
 			: image.uri.toString();
-	const technique = vmm === "bt" ? vscode.l10n.t("binary translation") : vscode.l10n.t("no VMM");
+	const technique = {
+		bt: vscode.l10n.t("binary translation"),
+		pv: vscode.l10n.t("paravirtualization"),
+		none: vscode.l10n.t("no VMM"),
+	}[vmm];
 	return {
 		type: debugType,
 		request: "launch",
@@ -26,8 +33,11 @@ export function configurationFor(image: FoundImage, vmm: "bt" | "none"): vscode.
 	};
 }
 
-/** Binary translation is for 32-bit guests; a wider one owns the host. */
-function techniquesFor(image: FoundImage): ("bt" | "none")[] {
+type DefaultTechnique = "bt" | "none" | "pv";
+
+/** Binary translation is for 32-bit guests; a wider one owns the host. A paravirtual kernel needs its hypervisor. */
+function techniquesFor(image: FoundImage): DefaultTechnique[] {
+	if (image.format === "xen") return ["pv"];
 	return image.bits === 32 ? ["bt", "none"] : ["none"];
 }
 
@@ -97,7 +107,7 @@ export class ConfigurationProvider implements vscode.DebugConfigurationProvider 
 				});
 			return undefined;
 		}
-		return configurationFor(image, techniquesFor(image)[0]!);
+		return configurationFor(image);
 	}
 
 	async resolveDebugConfigurationWithSubstitutedVariables(

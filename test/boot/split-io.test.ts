@@ -98,6 +98,8 @@ describe("split I/O", () => {
 		const cases: [string[], RegExp][] = [
 			[[kernel, "--vmm", "pv", "--io", "split"], /Domain 0 serves one disk, not 0/],
 			[[kernel, "--vmm", "pv", "--io", "passthrough"], /no device is passed through/],
+			[[kernel], /paravirtual kernel.*choose the technique "pv"/],
+			[[kernel, "--vmm", "bt"], /paravirtual kernel.*choose the technique "pv"/],
 			[[kernel, "--vmm", "pv", "--domain0", kernel], /with --io split only/],
 			[[kernel, "--vmm", "bt", "--io", "split"], /leave "io" out or choose "direct"/],
 		];

@@ -6,7 +6,7 @@ import { isElf, loadElf, parseElf, physicalEntry } from "./elf-image.ts";
 import { isBzImage, loadLinux } from "./linux-boot.ts";
 import { type BootModules, findMultiboot1, loadMultiboot1 } from "./multiboot1.ts";
 import { findMultiboot2, loadMultiboot2 } from "./multiboot2.ts";
-import { loadPvh, pvhEntry } from "./pvh.ts";
+import { isParavirtualKernel, loadPvh, pvhEntry } from "./pvh.ts";
 
 /** @throws {MachineError} with one sentence when the file is no image that can be started, or does not fit. */
 export function loadImage(image: NamedFile, modules: BootModules, target: LoadTarget): BootState {
@@ -24,6 +24,10 @@ export function loadImage(image: NamedFile, modules: BootModules, target: LoadTa
 		const elf = parseElf(name, bytes);
 		const entry = pvhEntry(bytes);
 		if (entry !== undefined) return loadPvh(image, entry, modules, target);
+		if (isParavirtualKernel(bytes))
+			throw new MachineError(
+				`${name} is a paravirtual kernel, which only a Xen-compatible hypervisor can start: choose the technique "pv".`,
+			);
 		if (elf.bits === 64) {
 			throw new MachineError(
 				`${name} is a 64-bit ELF file without a multiboot header or PVH note, so it does not say how it wants to be started: add a multiboot 2 header.`,

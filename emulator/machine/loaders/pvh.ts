@@ -7,6 +7,9 @@ import { loadElf, parseElf } from "./elf-image.ts";
 import { elfNotes } from "./elf-notes.ts";
 import type { BootModules } from "./multiboot1.ts";
 
+/** elfnote.h: entry and hypervisor version of a paravirtual kernel, and the entry that a bare machine can use. */
+const XEN_ENTRY = 1;
+const XEN_VERSION = 5;
 const PHYS32_ENTRY = 18;
 const START_INFO_MAGIC = 0x336ec578;
 const START_INFO_VERSION = 1;
@@ -16,6 +19,12 @@ export function pvhEntry(bytes: Uint8Array): number | undefined {
 	const note = elfNotes(bytes).find(({ name, type }) => name === "Xen" && type === PHYS32_ENTRY);
 	if (note === undefined || note.description.length < 4) return undefined;
 	return new DataView(note.description.buffer, note.description.byteOffset).getUint32(0, true);
+}
+
+/** Whether the file is a kernel that only a Xen-compatible hypervisor can start. */
+export function isParavirtualKernel(bytes: Uint8Array): boolean {
+	const types = elfNotes(bytes).flatMap(({ name, type }) => (name === "Xen" ? [type] : []));
+	return (types.includes(XEN_ENTRY) || types.includes(XEN_VERSION)) && !types.includes(PHYS32_ENTRY);
 }
 
 /** @throws {MachineError} when the image does not fit. */
