@@ -31,8 +31,9 @@ export class GuestCode {
 			// The code lies where the VMM does; translations do not care, but its page table has to be traced by hand.
 			shadow.traceTable(shadow.walk.pteAddress);
 		}
-		const length = 4096 - (address & 0xfff);
-		return { bytes: physical.peek(address, length)!, physical: address };
+		const bytes = physical.peek(address, 4096 - (address & 0xfff));
+		if (!bytes) refuse("executes code where there is no memory", linear);
+		return { bytes, physical: address };
 	}
 
 	/** The bytes from a linear address to the end of its page, as `fetch` gives them, without a fill where the shadow maps them. */
