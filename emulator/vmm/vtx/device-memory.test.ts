@@ -151,11 +151,11 @@ for (const wide of [false, true]) {
 				fc.array(instruction, { minLength: 1, maxLength: 40 }),
 				(device, instructions) => {
 					const bytes = elfImage(image(device, instructions, wide));
-					const [bare, hvm] = (["none", "hvm"] as const).map((vmm) =>
-						finish(createMachine({ vmm, memory: 4 << 20, image: { name: "guest", bytes } })),
-					);
-					assert.equal((bare!.stop as { reason: string }).reason, "debug-exit");
-					assert.deepEqual(hvm, bare);
+					const configuration = { memory: 4 << 20, image: { name: "guest", bytes } };
+					const bare = finish(createMachine({ vmm: "none", ...configuration }));
+					assert.equal((bare.stop as { reason: string }).reason, "debug-exit");
+					for (const mmu of ["ept", "shadow"] as const)
+						assert.deepEqual(finish(createMachine({ vmm: "hvm", mmu, ...configuration })), bare, mmu);
 				},
 			),
 			{ numRuns: Number(process.env.DEVICE_MEMORY_RUNS ?? 12) },
