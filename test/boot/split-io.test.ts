@@ -101,7 +101,7 @@ describe("split I/O", () => {
 			[[kernel], /paravirtual kernel.*choose the technique "pv"/],
 			[[kernel, "--vmm", "bt"], /paravirtual kernel.*choose the technique "pv"/],
 			[[kernel, "--vmm", "pv", "--domain0", kernel], /with --io split only/],
-			[[kernel, "--vmm", "bt", "--io", "split"], /leave "io" out or choose "direct"/],
+			[[kernel, "--vmm", "bt", "--io", "split"], /"split" needs paravirtual guests/],
 		];
 		for (const [words, sentence] of cases) {
 			const result = await hyperscopeRun(words, 30);
