@@ -17,6 +17,8 @@ import { vmxSubtests } from "./vmx-subtests.ts";
 const ARGUMENTS: Record<string, readonly string[]> = {
 	"vmexit.flat": ["cpuid", "mov_from_cr8", "mov_to_cr8", "inl_from_pmtimer", "toggle_cr0_wp", "toggle_cr4_pge"],
 };
+/** Devices that a program is about. */
+const OPTIONS: Record<string, readonly string[]> = { "intel-iommu.flat": ["--iommu", "on"] };
 const BUDGET = 20_000_000_000;
 const SECONDS = 900;
 /** Runs that need more memory than the others (x86/unittests.cfg of the suite). */
@@ -47,6 +49,7 @@ function argumentsOf(file: string): readonly string[] {
 async function run(file: string, words: string): Promise<Result> {
 	const memory = LARGE.test(words) ? "2560M" : "512M";
 	const command = ["--memory", memory, "--max-instructions", String(BUDGET), "--timeout", String(SECONDS)];
+	command.push(...(OPTIONS[file] ?? []));
 	if (words !== "") command.push("--append", words);
 	const { status, output, errors } = await hyperscopeRun([join(folder!, file), ...command], SECONDS + 20);
 	const lines = output.split(/\r?\n/);

@@ -175,3 +175,32 @@ test("a multiboot kernel finds the BIOS data area and the MultiProcessor tables 
 	for (let entry = 0; entry < view.getUint16(table + 34, true); entry++) at += target.bytes[at] === 0 ? 20 : 8;
 	assert.equal(at, table + length);
 });
+
+test("a multiboot kernel finds ACPI tables with right sums and lengths", () => {
+	const target = memory(4 << 20);
+	loadImage({ name: "kernel", bytes: addressedImage() }, {}, target);
+	const view = new DataView(target.bytes.buffer);
+	const sum = (start: number, length: number) =>
+		target.bytes.subarray(start, start + length).reduce((all, byte) => (all + byte) & 0xff, 0);
+	const text = (at: number, length: number) => Buffer.from(target.bytes.subarray(at, at + length)).toString("latin1");
+	const pointer = 0xf0400;
+	assert.equal(text(pointer, 8), "RSD PTR ");
+	assert.equal(sum(pointer, 20), 0);
+	const table = (at: number, signature: string): number => {
+		assert.equal(text(at, 4), signature);
+		const length = view.getUint32(at + 4, true);
+		assert.equal(sum(at, length), 0, signature);
+		return length;
+	};
+	const rsdt = view.getUint32(pointer + 16, true);
+	assert.equal(table(rsdt, "RSDT"), 44);
+	const [fadt, madt] = [36, 40].map((offset) => view.getUint32(rsdt + offset, true));
+	assert.equal(table(fadt!, "FACP"), 116);
+	assert.equal(view.getUint32(fadt! + 76, true), 0x608, "the timer");
+	assert.equal(text(view.getUint32(fadt! + 36, true), 4), "FACS");
+	assert.equal(table(view.getUint32(fadt! + 40, true), "DSDT"), 36);
+	const end = madt! + table(madt!, "APIC");
+	let at = madt! + 44;
+	while (at < end) at += target.bytes[at + 1]!;
+	assert.equal(at, end);
+});

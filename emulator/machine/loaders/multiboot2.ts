@@ -2,6 +2,7 @@
 
 import { PROCESSOR_SIGNATURE } from "../../cpu/processor-state.ts";
 import { MachineError, type NamedFile } from "../virtual-machine.ts";
+import { placeAcpiTables } from "./acpi-tables.ts";
 import {
 	type BootState,
 	type LoadTarget,
@@ -105,6 +106,7 @@ export function loadMultiboot2(image: NamedFile, header: number, modules: BootMo
 	let free = (end + 0xfff) & ~0xfff;
 	placeBiosData(target);
 	placeMultiprocessorTable(target, PROCESSOR_SIGNATURE);
+	placeAcpiTables(target);
 	const tags: Uint8Array[] = [
 		tag(TAG.commandLine, zeroTerminated([name, modules.append].filter(Boolean).join(" "))),
 		tag(TAG.loaderName, zeroTerminated("Hyperscope")),
