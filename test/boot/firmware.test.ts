@@ -41,6 +41,18 @@ for (const image of ["bios.bin", "bios-256k.bin"]) {
 	});
 }
 
+test("SeaBIOS under hvm, in real mode on extended page tables, starts the boot sector of a disk", async (t) => {
+	if (!need(t, ["seabios"])) return;
+	const image = join(folder(t), "image");
+	writeFileSync(image, bootableDisk("Text of another sector"));
+	const options = ["--vmm", "hvm", "--memory", "64M", "--firmware", `${FOLDER}/bios-256k.bin`, "--disk", image];
+	const limit = ["--max-instructions", "500000000"];
+	const { status, output, errors, statistics } = await hyperscopeRun([...options, ...limit], 300);
+	assert.equal(status, 1, `${errors}\n${output}`);
+	assert.match(output, /Text of another sector$/);
+	assert.ok(statistics.exits.byReason["EPT violation"] > 0);
+});
+
 for (const [option, make] of [
 	["--disk", bootableDisk],
 	["--cdrom", bootableDisc],

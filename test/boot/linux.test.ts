@@ -158,9 +158,17 @@ if (ALL_BOOTS)
 		assert.match(result.output, /NX \(Execute Disable\) protection: active/);
 	});
 
-test("linux-image-amd64 under none reaches a shell and runs a command", async (t) => {
-	const result = await boot(t, "amd64", ["--vmm", "none"]);
-	if (!result) return;
-	assertShell(result, /GUEST-SHELL .* x86_64/);
-	t.diagnostic(`${result.statistics.instructions} instructions, ${result.statistics.mips.toFixed(1)} MIPS`);
+test("linux-image-amd64 reaches a shell and runs a command under none and under hvm with extended page tables, and prints the same", async (t) => {
+	const steady = ["--append", "console=ttyS0 printk.time=0 nokaslr"];
+	const none = await boot(t, "amd64", ["--vmm", "none", ...steady]);
+	if (!none) return;
+	assertShell(none, /GUEST-SHELL .* x86_64/);
+	const hvm = await boot(t, "amd64", ["--vmm", "hvm", "--mmu", "ept", ...steady]);
+	assertShell(hvm!, /GUEST-SHELL .* x86_64/);
+	const { instructions, mips, exits, mmu } = hvm!.statistics;
+	t.diagnostic(
+		`${instructions} instructions, ${mips.toFixed(1)} MIPS, ${exits.total} exits, ${mmu.trueFaults} page faults without one`,
+	);
+	for (const reason of ["Exception or NMI", "INVLPG"]) assert.equal(exits.byReason[reason], undefined);
+	assert.equal(withoutMeasurements(hvm!.output), withoutMeasurements(none.output));
 });

@@ -51,14 +51,13 @@ const twoOperands = fc.constantFrom<number[]>(
 const reaches = (opcode: readonly number[]) => opcode[0] === 0x0f && [0xa3, 0xab, 0xb3, 0xbb].includes(opcode[1]!);
 
 const instruction = fc.oneof(
-	fc
-		.tuple(prefix, twoOperands, register, displacement)
-		.map(([p, opcode, reg, at]) => [
-			...(reaches(opcode) ? [0xb8 + reg, ...dword(at * 3)] : []),
-			...(opcode[1] === 0x10 || opcode[1] === 0x11 || opcode[1] === 0x58 ? [] : p),
-			...opcode,
-			...memory(reg, reaches(opcode) ? 0 : at),
-		]),
+	fc.tuple(prefix, twoOperands, register, displacement).map(([p, opcode, reg, at]) => [
+		...(reaches(opcode) ? [0xb8 + reg, ...dword(at * 3)] : []),
+		...(opcode[1] === 0x10 || opcode[1] === 0x11 || opcode[1] === 0x58 ? [] : p),
+		...opcode,
+		// ADDPS asks for an aligned operand.
+		...memory(reg, reaches(opcode) ? 0 : opcode[1] === 0x58 ? at & 0x30 : at),
+	]),
 	fc.tuple(prefix, oneOperand, displacement).map(([p, [opcode, reg], at]) => [...p, ...opcode, ...memory(reg, at)]),
 	fc.tuple(register, fc.integer()).map(([reg, value]) => [0xb8 + reg, ...dword(value)]),
 	fc
