@@ -87,7 +87,7 @@ export class HostMachine {
 				firmware?.shadow(this.physical, pam);
 				this.tlb.flush();
 			},
-			timeOfTsc: (tsc) => Number(tsc) + this.idle,
+			timeOfTsc: (tsc) => Number(tsc) - this.timestampOffset,
 		});
 		this.physical.bus = this.devices.memory;
 		firmware?.install(this.physical);
@@ -155,6 +155,11 @@ export class HostMachine {
 		this.processor.reset();
 		this.devices.reset();
 		this.engine.code.flush();
+	}
+
+	/** What the time-stamp counter is ahead of virtual time. */
+	private get timestampOffset(): number {
+		return Number(this.physical.i64[Internal.timestampOffset >> 3]!);
 	}
 
 	/** Virtual time in nanoseconds, to the current instruction. */

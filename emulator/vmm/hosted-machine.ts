@@ -137,7 +137,7 @@ export abstract class HostedMachine {
 				for (const listener of this.serialListeners) listener(new Uint8Array([byte]));
 			},
 			optional: passes ? undefined : optional && { ...optional, memory: dmaMemory(guestMemory) },
-			timeOfTsc: (tsc) => Number(tsc) + (host.now() - host.engine.retired),
+			timeOfTsc: (tsc) => Number(tsc) - this.timestampOffset,
 		});
 		this.input = new SerialInput(host.clock, this.guestDevices.com1);
 	}
@@ -202,6 +202,11 @@ export abstract class HostedMachine {
 
 	get iommus(): readonly IommuView[] {
 		return this.remapping ? [this.remapping] : [];
+	}
+
+	/** What the guest's time-stamp counter is ahead of virtual time. */
+	protected get timestampOffset(): number {
+		return 0;
 	}
 
 	instructionCount(): number {

@@ -2,6 +2,7 @@
 
 import type { EventSource } from "../../cpu/interrupt-delivery.ts";
 import { ExitReasonNumber, exitReasonName } from "../../cpu/vmx/exit-reasons.ts";
+import { Vmcs } from "../../cpu/vmx/vmcs-fields.ts";
 import { Vector } from "../../engine/fault.ts";
 import { PageKind } from "../../engine/physical-memory.ts";
 import { State } from "../../isa/state.ts";
@@ -148,6 +149,10 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		if (space === "gpa") return value;
 		const page = this.monitor.physical.pmap.indexOf(Number(value >> 12n));
 		return page < 0 ? undefined : BigInt(page) * 4096n + (value & 0xfffn);
+	}
+
+	protected override get timestampOffset(): number {
+		return Number(BigInt.asIntN(64, this.monitor.vmcs.read(Vmcs.tscOffset)));
 	}
 
 	processors(): Processor[] {
