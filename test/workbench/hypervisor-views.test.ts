@@ -1,10 +1,13 @@
 // The views of what virtualization adds, in the real workbench over real guests.
 import assert from "node:assert/strict";
+import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
 import { EditorScenarios, launchConfiguration, openView, skip, text } from "./editor-scenarios.ts";
 
 const scenarios = new EditorScenarios();
+const samples = fileURLToPath(new URL("../../extension/samples", import.meta.url));
 
 describe("views of virtualization in the editor", { skip }, () => {
 	before(scenarios.start);
@@ -82,6 +85,78 @@ describe("views of virtualization in the editor", { skip }, () => {
 			const heading = (await view.locator("thead").first().textContent()) ?? "";
 			assert.match(heading, /none.*bt/);
 			await page.screenshot("comparison");
+		});
+	});
+
+	test("paravirtualization with Domain 0: hypercalls decoded, both domains with their pages, channels and grants", async () => {
+		// Its sources lie in the folder that goes with every sample.
+		const both = scenarios.workspace();
+		const folder = join(both, "xen64");
+		for (const name of ["xen64", "common"]) cpSync(join(samples, name), join(both, name), { recursive: true });
+		writeFileSync(join(folder, "disk.img"), new Uint8Array(1 << 20));
+		const machine = { vmm: "pv", io: "split", memory: "32M", disks: [join(folder, "disk.img")] };
+		launchConfiguration(folder, { program: join(folder, "xen64.elf"), ...machine });
+		await scenarios.run("paravirtual", folder, "README.md", async (page) => {
+			await page.page.locator(".tabs-container .tab", { hasText: "README.md" }).first().waitFor({ timeout: 30_000 });
+			await page.command("Hyperscope: Break at Address…");
+			await page.answer("write_and_compare");
+			await page.page.keyboard.press("F5");
+			await page.stopped();
+			await page.command("View: Show Run and Debug");
+			await page.expandRow("Call Stack", /^vCPU 0/);
+			await page.row("Call Stack", /^write_and_compare/);
+
+			const calls = await openView(page, "Show Hypercalls", ".list-row");
+			await page.until(async () => {
+				const names = await calls.getByLabel("Hypercall", { exact: true }).locator("option").allTextContents();
+				return ["mmu_update", "mmuext_op", "event_channel_op", "grant_table_op"].every((name) =>
+					names.some((text) => text.startsWith(`${name} (`)),
+				);
+			}, "the hypercalls that the guest made");
+			await calls.getByLabel("Hypercall", { exact: true }).selectOption("mmu_update");
+			const first = calls.locator(".list-row").first();
+			await page.until(async () => /mmu_update/.test((await first.textContent()) ?? ""), "only mmu_update");
+			await first.click();
+			await page.until(async () => (await calls.locator(".detail .fields dd").count()) > 2, "its arguments");
+			await page.screenshot("hypercalls");
+
+			const domains = await openView(page, "Show Domains", "[data-domain]");
+			assert.equal(await text(domains, ".status"), "2 domains");
+			assert.match(await text(domains, "[data-domain='0']"), /Domain 0/);
+			await domains.locator(".side .list-viewport").focus();
+			await domains.locator(".side .list-viewport").press("ArrowDown");
+			await page.until(async () => (await domains.locator("[data-domain='1']").count()) > 0, "the guest's domain");
+			const about = await text(domains, "[data-domain='1']");
+			assert.match(about, /L4 page table/);
+			assert.match(about, /interdomain/);
+			await page.until(async () => (await domains.locator(".pages .list-row").count()) > 3, "its pages");
+			await page.screenshot("domains");
+		});
+	});
+
+	test("backwards: the buttons of the editor go to the line before and to the breakpoint before", async () => {
+		const folder = scenarios.workspace("kernel32");
+		launchConfiguration(folder, { program: join(folder, "kernel32.elf"), vmm: "bt", memory: "16M" });
+		await scenarios.run("reverse", folder, "process.c", async (page) => {
+			await page.fileIsOpen("process.c", "C");
+			await page.command("Hyperscope: Break at Address…");
+			await page.answer("process_page_fault");
+			await page.page.keyboard.press("F5");
+			await page.stopped();
+			await page.command("View: Show Run and Debug");
+			await page.expandRow("Call Stack", /^vCPU 0/);
+			await page.row("Call Stack", /^process_page_fault/);
+			const first = await page.row("Variables", /^address = /).catch(async () => {
+				await page.expandRow("Variables", /^Locals|^Arguments/);
+				return page.row("Variables", /^address = /);
+			});
+			await page.page.keyboard.press("F5");
+			await page.until(async () => (await page.row("Variables", /^address = /)) !== first, "the second fault");
+			await page.page.locator(".debug-toolbar .codicon-debug-reverse-continue").first().click();
+			await page.until(async () => (await page.row("Variables", /^address = /)) === first, "the first fault again");
+			await page.page.locator(".debug-toolbar .codicon-debug-step-back").first().click();
+			await page.row("Call Stack", /^interrupt_dispatch/);
+			await page.screenshot("reverse");
 		});
 	});
 
