@@ -106,7 +106,7 @@ describe("views of virtualization in the editor", { skip }, () => {
 			await page.expandRow("Call Stack", /^vCPU 0/);
 			await page.row("Call Stack", /^write_and_compare/);
 
-			const calls = await openView(page, "Show Hypercalls", ".list-row");
+			const calls = await openView(page, "Show Hypercall Log", ".list-row");
 			await page.until(async () => {
 				const names = await calls.getByLabel("Hypercall", { exact: true }).locator("option").allTextContents();
 				return ["mmu_update", "mmuext_op", "event_channel_op", "grant_table_op"].every((name) =>
@@ -146,14 +146,12 @@ describe("views of virtualization in the editor", { skip }, () => {
 			await page.command("View: Show Run and Debug");
 			await page.expandRow("Call Stack", /^vCPU 0/);
 			await page.row("Call Stack", /^process_page_fault/);
-			const first = await page.row("Variables", /^address = /).catch(async () => {
-				await page.expandRow("Variables", /^Locals|^Arguments/);
-				return page.row("Variables", /^address = /);
-			});
+			await page.expandRow("Variables", /^Arguments/);
+			const first = await page.row("Variables", /^error_code = /);
 			await page.page.keyboard.press("F5");
-			await page.until(async () => (await page.row("Variables", /^address = /)) !== first, "the second fault");
+			await page.until(async () => (await page.row("Variables", /^error_code = /)) !== first, "the second fault");
 			await page.page.locator(".debug-toolbar .codicon-debug-reverse-continue").first().click();
-			await page.until(async () => (await page.row("Variables", /^address = /)) === first, "the first fault again");
+			await page.until(async () => (await page.row("Variables", /^error_code = /)) === first, "the first fault again");
 			await page.page.locator(".debug-toolbar .codicon-debug-step-back").first().click();
 			await page.row("Call Stack", /^interrupt_dispatch/);
 			await page.screenshot("reverse");

@@ -321,7 +321,11 @@ export class Hypervisor {
 			});
 		} else if (domain.wide) state.setGpr64(RAX, BigInt.asIntN(64, BigInt(result)));
 		else state.setGpr32(RAX, Number(BigInt.asIntN(32, BigInt(result))));
-		const detail: VmEventField[] = [...call.detail, { name: "result", value: call.continuation ? "goes on" : result }];
+		const detail: VmEventField[] = [
+			...call.detail,
+			{ name: "domain", value: domain.id },
+			{ name: "result", value: call.continuation ? "goes on" : result },
+		];
 		this.observer.record("hypercall", name, at, detail);
 		this.next(() => this.finish());
 	}

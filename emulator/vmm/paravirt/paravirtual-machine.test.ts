@@ -107,6 +107,7 @@ for (const wide of [true, false]) {
 			const logged = one.events.read({ kinds: ["hypercall"], limit: 1 })[0]!;
 			assert.deepEqual(logged.detail, [
 				{ name: "command", value: "version" },
+				{ name: "domain", value: 1 },
 				{ name: "result", value: 0x40011 },
 			]);
 			assert.equal(reasonOf(one.run(1000)), "poweroff");
