@@ -5,8 +5,8 @@ import { test } from "node:test";
 import { At, VmxMachine } from "../../../test/tools/vmx-machine.ts";
 import { vmcsFields } from "./vmcs-fields.ts";
 
-const SEED = Number(process.env["HYPERSCOPE_SEED"] ?? 20260);
-const CASES = Number(process.env["HYPERSCOPE_CASES"] ?? 3000);
+const SEED = Number(process.env.HYPERSCOPE_SEED ?? 20260);
+const CASES = Number(process.env.HYPERSCOPE_CASES ?? 3000);
 
 /** Park and Miller's generator. */
 function generator(seed: number): (below: number) => number {
