@@ -87,6 +87,11 @@ export abstract class HostedMachine {
 	/** Called as run() begins: a breakpoint at the place where the machine stands is to be passed over, when `pass` is set. */
 	protected abstract beforeRun(pass: boolean): void;
 
+	/** What the VMM has done since the last call, in instructions that would have taken as long: it uses up the budget of a run too. */
+	protected workDone(): number {
+		return 0;
+	}
+
 	/** Called when the budget is used up: the last instruction may have led into the VMM, whose work takes no instruction. */
 	protected abstract afterRun(): Stop | undefined;
 
@@ -261,6 +266,7 @@ export abstract class HostedMachine {
 			if (stop) return stop;
 			if (this.host.stoodStill) break;
 			if (this.host.engine.retired === before) entries++;
+			entries += this.workDone();
 		}
 		const stop = this.afterRun();
 		this.ranOut = stop === undefined;

@@ -30,6 +30,9 @@ const HYPERCALL_BYTES = 2n;
 /** Machine memory that the VMM keeps for itself below the first frame that it hands out: what a PC has there is no plain RAM. */
 const FIRST_FRAME = 0x100;
 
+/** What clearing or copying a page counts for, in entries of tables looked at. */
+export const PAGE_WORK = 256;
+
 export class Hypervisor {
 	readonly memory: MachineMemory;
 	readonly frames: FrameTable;
@@ -118,6 +121,7 @@ export class Hypervisor {
 		const { frames } = this;
 		if (frames.released[frame] === this.host.tlb.flushes) this.host.processor.core.paging.flush();
 		this.memory.clear(frame);
+		this.tables.work += PAGE_WORK;
 		frames.owner[frame] = domain.id;
 		frames.type[frame] = PageType.none;
 		frames.typeCount[frame] = 0;

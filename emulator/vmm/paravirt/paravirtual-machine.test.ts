@@ -162,6 +162,23 @@ test("a step of either processor while every domain is blocked goes on to what w
 	}
 });
 
+test("hypercalls that make much work use up the budget of a run", () => {
+	// xen_version for ever.
+	const call = callHypercall(true, "xen_version", 0, 0);
+	const machine = new TestMachine({ wide: true, code: [...call, 0xeb, 0x100 - call.length - 2] });
+	const { hypervisor } = machine;
+	let calls = 0;
+	hypervisor.hypercalls.register("xen_version", () => {
+		calls++;
+		hypervisor.tables.work += 1 << 20;
+		return 0;
+	});
+	machine.run(1);
+	calls = 0;
+	assert.equal(machine.run(100_000), undefined);
+	assert.ok(calls >= 1 && calls <= 3, `${calls} calls`);
+});
+
 describe("writes of a kernel to its own level-1 tables", () => {
 	/** The entry of the data page, its linear address found by the test, is written by MOV or BTS as the code is given. */
 	function machineWriting(target: "data page" | "foreign frame"): {

@@ -7,7 +7,7 @@ import type { Domain } from "../domain.ts";
 import { failure } from "../domain.ts";
 import { isCanonicalAddress } from "../guest-msrs.ts";
 import type { HypercallContext, HypercallHandler, HypercallResult } from "../hypercall.ts";
-import type { Hypervisor } from "../hypervisor.ts";
+import { type Hypervisor, PAGE_WORK } from "../hypervisor.ts";
 import { PageType } from "../memory/frame-table.ts";
 import { findLeaf, isTable } from "../memory/page-tables.ts";
 import { Domid, type HypercallName } from "../xen-abi.ts";
@@ -196,6 +196,7 @@ export class PageTableHypercalls {
 				const source = command === 17 ? (second < BigInt(memory.frames) ? Number(second) : -1) : undefined;
 				if (source !== undefined && !tables.getPage(source, owner.id)) return failure("EINVAL");
 				const result = tables.getPageAndType(frame, owner.id, PageType.writable);
+				tables.work += PAGE_WORK;
 				if (result === 0) {
 					if (source === undefined) memory.clear(frame);
 					else memory.copy(source, frame);
