@@ -13,6 +13,7 @@ import { describeGrantTableOperation, grantTableOperation } from "./grant-table-
 import { GrantTables } from "./grant-tables.ts";
 import type { HypercallContext, HypercallHandler, HypercallResult } from "./hypercall.ts";
 import type { Hypervisor } from "./hypervisor.ts";
+import { PageType } from "./memory/frame-table.ts";
 import { grantMemory } from "./memory/grant-memory.ts";
 import { PhysicalInterruptRouting } from "./physical-interrupts.ts";
 import { VirtualTimers } from "./virtual-timers.ts";
@@ -87,6 +88,10 @@ export class DomainServices implements DomainParts {
 		const { hypervisor, channels, grantTables, store } = this;
 		const { physical } = hypervisor.host;
 		const served = this.served.get(domain)!;
+		// The pages stay the domain's for good, even if it gives them back: the services write to them.
+		for (const { frame } of [domain.store, domain.console])
+			if (hypervisor.tables.getPageAndType(frame, domain.id, PageType.writable) < 0)
+				throw new Error(`The builder's page 0x${frame.toString(16)} of ${domain.name} is not writable.`);
 		describeDomain(store, domain);
 		const signalStore = () => channels.notifyFromService(domain.id, domain.store.port);
 		const storePage = domain.store.frame * 4096;

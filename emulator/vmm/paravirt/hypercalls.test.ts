@@ -85,6 +85,8 @@ class Bench {
 		const hold = (frame: number) => frame >= 0 && held.set(frame, (held.get(frame) ?? 0) + 1);
 		const { vcpu } = domain;
 		for (const frame of [vcpu.root, vcpu.userRoot, ...vcpu.gdtFrames, ...vcpu.ldtFrames]) hold(frame);
+		// What xenstore and the console write to.
+		for (const { frame } of [domain.store, domain.console]) hold(frame);
 		if (vcpu.infoFrame !== domain.sharedInfoFrame) hold(vcpu.infoFrame);
 		return recount(hypervisor.memory, hypervisor.frames, hypervisor.domains, held);
 	}

@@ -206,6 +206,30 @@ test("a grant of a page table is not mapped writable, and a granted page does no
 	assert.ok(hypervisor.tables.pin(Number(ring.frame), guest, 1) < 0, "it is mapped writable elsewhere");
 });
 
+test("the pages of console and xenstore stay the domain's although it gives them back", () => {
+	const { machine, until } = start();
+	until("disk: connected");
+	const { hypervisor } = machine;
+	for (let tries = 0; tries < 10_000 && hypervisor.current?.id !== 1; tries++) machine.run(100);
+	const guest = hypervisor.domains.get(1)!;
+	const frames = [guest.store.frame, guest.console.frame];
+	const page = 0xc0002000n;
+	const { guestMemory } = hypervisor;
+	// struct xen_memory_reservation of a 32-bit guest: extents, count, order, flags, domain.
+	guestMemory.writeWords(page, 4, Number(page) + 64, 2, 0, 0, 0x7ff0);
+	guestMemory.writeWords(page + 64n, 4, ...frames);
+	const call = (number: number, ...args: bigint[]) =>
+		Number(hypervisor.hypercalls.find(number)!(new HypercallContext(guest, guestMemory, args)));
+	for (const frame of frames) {
+		const linear = 0xc0000000n + BigInt(guest.physicalToMachine.indexOf(frame)) * 4096n;
+		assert.equal(call(14, linear, 0n, 0n, 2n), 0, "unmapped");
+	}
+	assert.equal(call(12, 1n, page, 0n, 0n, 0n), 2, "given back");
+	for (const frame of frames) assert.equal(hypervisor.frames.owner[frame], 1);
+	const free = new Set(Array.from({ length: 64 }, () => hypervisor.allocator.take()));
+	for (const frame of frames) assert.ok(!free.has(frame));
+});
+
 test("after a crash of Domain 0 everything can still be looked at", () => {
 	const { machine, until } = start("fault=2");
 	until("SAMPLE DONE");
