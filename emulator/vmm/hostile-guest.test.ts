@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { randomChunk, randomKernel } from "../../test/tools/random-kernel.ts";
+import { randomChunk, randomKernel, randomPaging } from "../../test/tools/random-kernel.ts";
 import { createMachine } from "./create-machine.ts";
 
 test("random code under bt ends in a stop or uses up its budget", () => {
 	fc.assert(
-		fc.property(fc.array(randomChunk, { minLength: 1, maxLength: 60 }), fc.boolean(), (chunks, paging) => {
+		fc.property(fc.array(randomChunk, { minLength: 1, maxLength: 60 }), randomPaging, (chunks, paging) => {
 			const machine = createMachine({
 				image: { name: "random", bytes: randomKernel(chunks, paging) },
 				vmm: "bt",
@@ -36,7 +36,7 @@ test("random code under bt ends in a stop or uses up its budget", () => {
 						[0xff, 0x90, 0x00],
 						[0x0f, 0x22, 0xd8],
 					],
-					false,
+					"none",
 				],
 			],
 		},

@@ -66,8 +66,32 @@ export const randomChunk = fc.oneof(
 		.map(([r, v]) => [r, ...dword(v)]),
 );
 
+export type RandomPaging = "none" | "32-bit" | "PAE";
+export const randomPaging = fc.constantFrom<RandomPaging>("none", "32-bit", "PAE");
+
+/** A page directory that maps itself and the first 4 MB, through one table that is all of guest-physical memory. */
+function tables32(view: DataView): void {
+	view.setUint32(TABLES, (BASE + TABLES + 0x1000) | 7, true);
+	view.setUint32(TABLES + 1022 * 4, (BASE + TABLES) | 7, true);
+	view.setUint32(TABLES + 1023 * 4, (BASE + TABLES + 0x1000) | 7, true);
+	for (let page = 0; page < 1024; page++) view.setUint32(TABLES + 0x1000 + page * 4, (page << 12) | 7, true);
+}
+
+/** One page directory for all four gigabytes, which maps the first 4 MB by large pages, and itself, also where a VMM may lie. */
+function tablesPae(view: DataView): void {
+	for (let gib = 0; gib < 4; gib++) view.setUint32(TABLES + gib * 8, (BASE + TABLES + 0x1000) | 1, true);
+	for (const [index, entry] of [
+		[0, 0x87],
+		[1, 0x200087],
+		[509, BASE + TABLES + 0x1007],
+		[510, BASE + TABLES + 0x1007],
+		[511, 0x87],
+	] as const)
+		view.setUint32(TABLES + 0x1000 + index * 8, entry, true);
+}
+
 /** A multiboot kernel that runs the pieces one after the other, whatever each of them does. */
-export function randomKernel(chunks: readonly (readonly number[])[], paging: boolean): Uint8Array {
+export function randomKernel(chunks: readonly (readonly number[])[], paging: RandomPaging): Uint8Array {
 	const bytes = new Uint8Array(BYTES);
 	const view = new DataView(bytes.buffer);
 	[0x1badb002, 0x10000, -(0x1badb002 + 0x10000), BASE, BASE, BASE + BYTES, BASE + BYTES, BASE + 0x40].forEach(
@@ -75,14 +99,12 @@ export function randomKernel(chunks: readonly (readonly number[])[], paging: boo
 			view.setUint32(n * 4, word >>> 0, true);
 		},
 	);
-	// A page directory that maps itself and the first 4 MB, through one table that is all of guest-physical memory.
-	view.setUint32(TABLES, (BASE + TABLES + 0x1000) | 7, true);
-	view.setUint32(TABLES + 1022 * 4, (BASE + TABLES) | 7, true);
-	view.setUint32(TABLES + 1023 * 4, (BASE + TABLES + 0x1000) | 7, true);
-	for (let page = 0; page < 1024; page++) view.setUint32(TABLES + 0x1000 + page * 4, (page << 12) | 7, true);
+	if (paging === "PAE") tablesPae(view);
+	else tables32(view);
 	const start = [0x0f, 0x01, 0x15, ...dword(BASE + GDT + 0x60), 0x0f, 0x01, 0x1d, ...dword(BASE + GDT + 0x68)];
+	if (paging === "PAE") start.push(0x0f, 0x20, 0xe0, 0x83, 0xc8, 0x20, 0x0f, 0x22, 0xe0);
 	start.push(0xbc, ...dword(BASE + 0x1000), 0xb8, ...dword(BASE + TABLES), 0x0f, 0x22, 0xd8);
-	if (paging) start.push(0x0f, 0x20, 0xc0, 0x0d, ...dword(0x80000000), 0x0f, 0x22, 0xc0);
+	if (paging !== "none") start.push(0x0f, 0x20, 0xc0, 0x0d, ...dword(0x80000000), 0x0f, 0x22, 0xc0);
 	start.push(0xbb, ...dword(BASE + 0x800), 0xe9, ...dword(CODE - 0x40 - start.length - 10));
 	bytes.set(start, 0x40);
 	// Between the chunks a marker; the one handler of every vector goes on behind the next.

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { randomChunk, randomKernel } from "../../../test/tools/random-kernel.ts";
+import { randomChunk, randomKernel, randomPaging } from "../../../test/tools/random-kernel.ts";
 import { vmcsFields } from "../../cpu/vmx/vmcs-fields.ts";
 import { sha256 } from "../../machine/hash.ts";
 import { HvmMachine } from "./hvm-machine.ts";
@@ -42,7 +42,7 @@ function foreignSum(machine: HvmMachine): number {
 for (const mmu of ["ept", "shadow"] as const)
 	test(`random code under hvm with ${mmu} ends in a stop or uses up its budget, and touches nothing of the VMM`, () => {
 		fc.assert(
-			fc.property(fc.array(randomChunk, { minLength: 1, maxLength: 60 }), fc.boolean(), (chunks, paging) => {
+			fc.property(fc.array(randomChunk, { minLength: 1, maxLength: 60 }), randomPaging, (chunks, paging) => {
 				const image = { name: "random", bytes: randomKernel(chunks, paging) };
 				const machine = new HvmMachine({ image, vmm: "hvm", mmu, memory: 4 << 20 });
 				const own = ownBytes(machine);
