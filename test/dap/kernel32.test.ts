@@ -7,7 +7,7 @@ import { assertGolden } from "./golden.ts";
 const samples = fileURLToPath(new URL("../../extension/samples", import.meta.url));
 const thread = { threadId: 1 };
 
-async function launched(vmm: "none" | "trap" | "bt" = "none"): Promise<DapClient> {
+async function launched(vmm: "none" | "trap" | "bt" | "hvm" = "none"): Promise<DapClient> {
 	const client = new DapClient({ scrub: [[samples, "SAMPLES"]] });
 	await client.ask("initialize", { adapterID: "hyperscope" });
 	client.transcript.length = 0;
@@ -79,7 +79,7 @@ test("golden session: kernel32, data structures, conditions, data breakpoints", 
 	assertGolden("kernel32", import.meta.url, client.transcript);
 });
 
-for (const vmm of ["none", "trap", "bt"] as const) {
+for (const vmm of ["none", "trap", "bt", "hvm"] as const) {
 	test(`a step over a line whose store faults comes back from the fault, vmm ${vmm}`, async () => {
 		const client = await launched(vmm);
 		const user = `${samples}/kernel32/user.c`;
