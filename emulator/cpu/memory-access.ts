@@ -21,6 +21,8 @@ export interface WatchedAccess {
 	/** Bytes, 1 to 32. */
 	readonly size: number;
 	readonly write: boolean;
+	/** Made by the processor itself, of a table of the system (SDM Vol. 3A §4.6.1, implicit supervisor-mode access). */
+	readonly implicit: boolean;
 	readonly oldValue: bigint | undefined;
 	/** The value after a write; for a read the same as `oldValue`. */
 	readonly newValue: bigint | undefined;
@@ -161,7 +163,7 @@ export class MemoryAccess {
 			const watched = this.watches.length === 0 ? 0 : this.watchedFor(low, high, frame);
 			const mayWrite = paging.writable && (watched & WatchedFor.writes) === 0;
 			const mayEnter = this.mayEnter(rights) && (watched & WatchedFor.reads) === 0;
-			this.transferPart(low, high, frame, EXCHANGE, size, write, watched);
+			this.transferPart(low, high, frame, EXCHANGE, size, write, watched, (rights & PageAccess.implicit) !== 0);
 			if (mayEnter) this.tlb.fill(low, high, frame, mayWrite);
 			return;
 		}
@@ -177,8 +179,9 @@ export class MemoryAccess {
 		const watching = this.watches.length !== 0;
 		const firstWatched = watching ? this.watchedFor(low, high, first) : 0;
 		const secondWatched = watching ? this.watchedFor(nextLow, nextHigh, second) : 0;
-		this.transferPart(low, high, first, EXCHANGE, room, write, firstWatched);
-		this.transferPart(nextLow, nextHigh, second, EXCHANGE + room, size - room, write, secondWatched);
+		const implicit = (rights & PageAccess.implicit) !== 0;
+		this.transferPart(low, high, first, EXCHANGE, room, write, firstWatched, implicit);
+		this.transferPart(nextLow, nextHigh, second, EXCHANGE + room, size - room, write, secondWatched, implicit);
 	}
 
 	/** #AC for an unaligned access at CPL 3 (SDM Vol. 3A §6.15, Interrupt 17). */
@@ -212,6 +215,7 @@ export class MemoryAccess {
 		size: number,
 		write: boolean,
 		watched: number,
+		implicit: boolean,
 	): void {
 		const wanted = write ? WatchedFor.writes : WatchedFor.reads;
 		if ((watched & wanted) === 0) {
@@ -226,7 +230,7 @@ export class MemoryAccess {
 		const linear = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 		for (const watch of this.watches)
 			if (watch.watches(low, high, frame) & wanted)
-				watch.accessed({ linear, physical, size, write, oldValue, newValue });
+				watch.accessed({ linear, physical, size, write, implicit, oldValue, newValue });
 	}
 
 	/** Moves bytes between State bytes at `at` and offset `offset` of a frame of host-physical memory, within the frame. */

@@ -1,6 +1,6 @@
 // Host-physical memory: RAM and ROM lie in WebAssembly memory behind the processor's state; the rest is answered by a bus.
 
-import { RAM_BASE } from "../isa/state.ts";
+import { RAM_BASE, RecordArena } from "../isa/state.ts";
 
 /** What a physical page is. */
 export const PageKind = { unmapped: 0, ram: 1, rom: 2, mmio: 3 } as const;
@@ -16,6 +16,8 @@ const PAGES_BELOW_4G = 1 << 20;
 const SHADOW_FIRST = 0xc0;
 const SHADOW_PAGES = 0x40;
 const WASM_PAGE = 0x10000;
+/** Above this new memory, whose pages the system clears at their first use, is cheaper. */
+const RECYCLED_MOST = 0x4000000;
 
 export class PhysicalMemory {
 	readonly memory: WebAssembly.Memory;
@@ -39,13 +41,15 @@ export class PhysicalMemory {
 	/**
 	 * @param ramBytes a multiple of 4096, at most 3 GiB.
 	 * @param romBytes bytes of ROM that end at 4 GiB, a multiple of 4096.
+	 * @param recycled memory of a machine that is no longer used: its bytes are cleared and taken over when there are as many
 	 */
 	constructor(
 		readonly ramBytes: number,
 		readonly romBytes = 0,
+		recycled?: PhysicalMemory,
 	) {
 		const pages = Math.ceil((RAM_BASE + ramBytes + romBytes) / WASM_PAGE);
-		this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+		this.memory = cleared(recycled?.memory, pages) ?? new WebAssembly.Memory({ initial: pages, maximum: pages });
 		this.u8 = new Uint8Array(this.memory.buffer);
 		this.i32 = new Int32Array(this.memory.buffer);
 		this.i64 = new BigInt64Array(this.memory.buffer);
@@ -154,4 +158,14 @@ export class PhysicalMemory {
 		}
 		return true;
 	}
+}
+
+/** WebAssembly memory as it was when it was new, but for records, which are written before they are read; undefined when it has another size. */
+function cleared(memory: WebAssembly.Memory | undefined, pages: number): WebAssembly.Memory | undefined {
+	const length = pages * WASM_PAGE;
+	if (memory === undefined || memory.buffer.byteLength !== length || length > RAM_BASE + RECYCLED_MOST) return undefined;
+	const bytes = new Uint8Array(memory.buffer);
+	bytes.fill(0, 0, RecordArena.base);
+	bytes.fill(0, RAM_BASE);
+	return memory;
 }

@@ -33,6 +33,8 @@ export type HostStop =
 export interface HostConfiguration {
 	/** Bytes of RAM from address 0, a multiple of 4096. */
 	readonly memoryBytes: number;
+	/** Memory of a host that is no longer used; see PhysicalMemory. */
+	readonly recycled?: PhysicalMemory | undefined;
 	/** The ROM that the processor starts in; without it a loader sets the first instruction. */
 	readonly firmware?: FirmwareRom;
 	/** Devices beyond the bare PC's. */
@@ -66,7 +68,7 @@ export class HostMachine {
 
 	constructor(configuration: HostConfiguration) {
 		const { firmware } = configuration;
-		this.physical = new PhysicalMemory(configuration.memoryBytes, firmware?.bytes.length);
+		this.physical = new PhysicalMemory(configuration.memoryBytes, firmware?.bytes.length, configuration.recycled);
 		this.tlb = new TranslationLookasideBuffer(this.physical);
 		this.devices = new PcDevices({
 			clock: this.clock,

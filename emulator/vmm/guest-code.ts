@@ -1,6 +1,7 @@
 // Guest code as the VMM reads it: fetches through the guest's page tables, with their faults.
 
 import { Decoder, DecoderOptions } from "iced-x86";
+import { RAM_BASE } from "../isa/state.ts";
 import { refuse, Vector } from "./guest/guest-context.ts";
 import { GuestFault } from "./guest/guest-fault.ts";
 import { Access } from "./guest/guest-page-walk.ts";
@@ -31,17 +32,22 @@ export class GuestCode {
 			// The code lies where the VMM does; translations do not care, but its page table has to be traced by hand.
 			shadow.traceTable(shadow.walk.pteAddress);
 		}
-		const bytes = physical.peek(address, 4096 - (address & 0xfff));
-		if (!bytes) refuse("executes code where there is no memory", linear);
-		return { bytes, physical: address };
+		if (!physical.isBacked(address)) refuse("executes code where there is no memory", linear);
+		const length = 4096 - (address & 0xfff);
+		return { bytes: this.view(physical.hostAddress(address), length), physical: address };
+	}
+
+	/** Not a copy: what is kept of it has to be copied. */
+	private view(host: number, length: number): Uint8Array {
+		return this.physical.host.u8.subarray(RAM_BASE + host, RAM_BASE + host + length);
 	}
 
 	/** The bytes from a linear address to the end of its page, as `fetch` gives them, without a fill where the shadow maps them. */
 	private mapped(linear: number): Uint8Array {
-		const { vcpu, shadow, physical } = this;
+		const { vcpu, shadow } = this;
 		const host = shadow.lookup(linear, vcpu.cpl === 3 ? Access.user : Access.read);
 		if (host < 0 || (linear - vcpu.cs.base) >>> 0 > vcpu.cs.limit) return this.fetch(linear).bytes;
-		return physical.host.peek(host, 4096 - (host & 0xfff))!;
+		return this.view(host, 4096 - (host & 0xfff));
 	}
 
 	/** The instruction at an offset in CS and the offset of the next, for the current privilege level. @throws {GuestFault} of the fetch */

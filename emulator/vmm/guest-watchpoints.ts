@@ -33,7 +33,14 @@ export class GuestWatchpoints implements AccessWatch {
 						const physical = vcpu.translate(BigInt(linear), "hpa");
 						if (physical === undefined) return;
 						const values = { oldValue: BigInt(oldValue >>> 0), newValue: BigInt(newValue >>> 0) };
-						const access = { linear: BigInt(linear >>> 0), physical: Number(physical), size, write, ...values };
+						const access = {
+							linear: BigInt(linear >>> 0),
+							physical: Number(physical),
+							size,
+							write,
+							implicit: false,
+							...values,
+						};
 						this.touched(access, BigInt(monitor.registers.eip >>> 0));
 					};
 	}

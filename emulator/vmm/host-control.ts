@@ -3,8 +3,10 @@
 
 import { Activity, Internal, type ProcessorState } from "../cpu/processor-state.ts";
 import { Efer, Cr0 as HostCr0, Cr4 as HostCr4 } from "../cpu/register-bits.ts";
+import { Fault } from "../engine/fault.ts";
 import { Segment, type SegmentIndex, State } from "../isa/state.ts";
 import type { HostMachine } from "../machine/host-machine.ts";
+import { refuse } from "./guest/guest-context.ts";
 import { Cr0 } from "./guest/guest-page-walk.ts";
 import { Area, ENTRY_BYTES, HostSelector, HostVector, VMM_BASE, VMM_BYTES, VMM_INTERRUPT_LINE } from "./layout.ts";
 import { type DescriptorWords, shadowDescriptor } from "./segments/shadow-descriptor.ts";
@@ -49,6 +51,8 @@ export class HostControl {
 	constructor(
 		readonly host: HostMachine,
 		private readonly memory: VmmMemory,
+		/** Translated code runs in ring 1 and calls the VMM. */
+		private readonly translates: boolean,
 	) {
 		this.state = host.processor.core.state;
 	}
@@ -79,14 +83,15 @@ export class HostControl {
 	private buildTables(): void {
 		const { memory } = this;
 		memory.fill32(Area.globalDescriptorTable, 0x10000 / 4, 0);
-		this.setDescriptor(HostSelector.vmmData, makeDescriptor(VMM_BASE, VMM_BYTES - 1, 0x40b3));
-		this.setDescriptor(HostSelector.translatedCode, makeDescriptor(0, 0xffffffff, 0x40bb));
+		// Execute-only: guest code in ring 1 must not load it as data, for it is not truncated.
+		if (this.translates) this.setDescriptor(HostSelector.translatedCode, makeDescriptor(0, 0xffffffff, 0x40b9));
 		this.setDescriptor(HostSelector.code, makeDescriptor(0, 0xffffffff, 0x409b));
 		this.setDescriptor(HostSelector.stack, makeDescriptor(0, 0xffffffff, 0x4093));
 		this.setDescriptor(HostSelector.taskState, makeDescriptor(VMM_BASE + Area.taskState, TSS_BYTES - 1, 0x8b));
 		for (let vector = 0; vector < 256; vector++) {
 			const entry = this.entryStart + vector * ENTRY_BYTES;
-			const dpl = vector === HostVector.callout || vector === HostVector.continuation ? 1 : 0;
+			const called = vector === HostVector.callout || vector === HostVector.continuation;
+			const dpl = this.translates && called ? 1 : 0;
 			const at = Area.interruptDescriptorTable + vector * 8;
 			memory.write32(at, (HostSelector.code << 16) | (entry & 0xffff));
 			memory.write32(at + 4, (entry & 0xffff0000) | 0x8e00 | (dpl << 13));
@@ -162,7 +167,7 @@ export class HostControl {
 		return frame;
 	}
 
-	/** Leaves the VMM for guest code: an IRET with the frame given. */
+	/** Leaves the VMM for guest code: an IRET with the frame given. @throws {GuestRefusal} when the host's segments do not reach it */
 	leave(eip: number, cs: number, eflags: number, esp: number, ss: number): void {
 		const { memory, state } = this;
 		const at = Area.stackEnd - 20;
@@ -172,7 +177,12 @@ export class HostControl {
 		memory.write32(at + 12, esp);
 		memory.write32(at + 16, ss);
 		state.setGpr32(ESP, VMM_BASE + at);
-		this.host.processor.helpers.iret!(0, 4);
+		try {
+			this.host.processor.helpers.iret!(0, 4);
+		} catch (fault) {
+			if (!(fault instanceof Fault)) throw fault;
+			refuse("runs code or has a stack that its truncated segments do not reach", eip);
+		}
 	}
 
 	/** Puts the host where an entry leaves it, when a debugger took it out of guest code. */
@@ -196,7 +206,7 @@ export class HostControl {
 		state.i32[Internal.activity >> 2] = Activity.halted;
 	}
 
-	/** Loads the VMM's %gs, for translated code. */
+	/** Loads the VMM's %gs, for translated code; its descriptor is in the table for no longer, so that the guest finds none. */
 	loadVmmGs(): void {
 		this.state.setSegment(Segment.gs, HostSelector.vmmData, 0xc0b3, VMM_BASE | 0, 0, VMM_BYTES - 1);
 	}

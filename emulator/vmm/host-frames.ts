@@ -37,6 +37,11 @@ export class HostFrames {
 		return run;
 	}
 
+	/** The first frame that was never handed out. */
+	get firstUnused(): number {
+		return this.next;
+	}
+
 	get used(): number {
 		return this.next - this.first - this.free.length;
 	}

@@ -116,6 +116,7 @@ export abstract class HostedMachine {
 		this.passthrough = undefined;
 		const host = new HostMachine({
 			memoryBytes: memory + overhead + (passes ? remappingTableBytes(memory) : 0),
+			recycled: this.host?.physical,
 			...(this.lines ? { optional: assignable(optional, configuration.iommu, this.lines) } : {}),
 			onSerial: () => {},
 			onDebugConsole: () => {},
@@ -155,6 +156,7 @@ export abstract class HostedMachine {
 		this.resetAsked = false;
 		const host = new HostMachine({
 			memoryBytes: bytes,
+			recycled: this.host?.physical,
 			optional: optionalDevices(configuration, this.disks),
 			onSerial: (byte) => {
 				for (const listener of this.serialListeners) listener(new Uint8Array([byte]));

@@ -89,7 +89,7 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 			physical.write(entry, 4, (area + page) * 4096 + PRESENT_WRITABLE);
 			physical.write(entry + 4, 4, 0);
 		}
-		this.control = new HostControl(host, this.vmm);
+		this.control = new HostControl(host, this.vmm, !kernelRunsDirectly);
 		this.vcpu = new VirtualCpu(this.vmm);
 		this.registers = new GuestRegisters(this.control.state);
 		this.physical = new GuestPhysicalMemory(physical, this.frames, guestMemoryBytes);

@@ -1,6 +1,7 @@
 // User code runs directly at CPL 3, under every technique that deprivileges the guest.
 
-import { refuse } from "./guest/guest-context.ts";
+import { refuse, Vector } from "./guest/guest-context.ts";
+import { GuestFault } from "./guest/guest-fault.ts";
 import type { HostFrame } from "./host-control.ts";
 import { FIRST_VMM_DESCRIPTOR, HostSelector, VMM_BASE } from "./layout.ts";
 import type { Monitor } from "./monitor.ts";
@@ -43,6 +44,7 @@ export class UserExecution {
 	/** Runs user code at registers.eip. */
 	run(): void {
 		const { registers, vcpu, control, descriptors, code, traps } = this.monitor;
+		if (registers.eip > vcpu.cs.limit) throw new GuestFault(Vector.generalProtection, 0);
 		if ((vcpu.cs.base + registers.eip) % 0x100000000 >= VMM_BASE) {
 			// The truncated segment would say #GP; the guest sees what its tables say.
 			code.fetch((vcpu.cs.base + registers.eip) >>> 0);

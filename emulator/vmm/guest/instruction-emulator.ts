@@ -24,8 +24,8 @@ export interface SegmentedMemory {
 	selector(segment: SegmentIndex): number;
 }
 
-/** Iterations of a repeated string instruction in one go; the rest comes after the interrupts. */
-const STRING_BURST = 4096;
+/** Iterations of a repeated string instruction in one go; the rest comes after the interrupts. Few, for the run loop counts a burst as one. */
+const STRING_BURST = 32;
 const { cf: CF, zf: ZF, df: DF } = Flag;
 const [EAX, ECX, EDX, EBX, ESI, EDI] = [0, 1, 2, 3, 6, 7] as const;
 

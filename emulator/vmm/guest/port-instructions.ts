@@ -15,8 +15,8 @@ const [EAX, ECX, EDX, ESI, EDI] = [0, 1, 2, 6, 7] as const;
 const DF = 0x400;
 /** Offset of the I/O map base in a 32-bit TSS (SDM Vol. 3A Figure 7-2). */
 const IO_MAP_BASE = 0x66;
-/** Iterations of a repeated instruction in one go; the rest comes after the interrupts. */
-const BURST = 4096;
+/** Iterations of a repeated instruction in one go; the rest comes after the interrupts. Few, for the run loop counts a burst as one. */
+const BURST = 32;
 
 export class PortInstructions {
 	constructor(

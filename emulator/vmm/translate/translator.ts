@@ -11,6 +11,8 @@ import { classify, type InstructionClass } from "./instruction-class.ts";
 
 /** Instructions of a translation unit at most. */
 export const UNIT_LIMIT = 12;
+/** Bytes of the longest unit. */
+const LONGEST_UNIT = UNIT_LIMIT * 15;
 /** A fragment is never shorter: its entry has to hold a forwarding jump. */
 const SHORTEST_FRAGMENT = 5;
 
@@ -76,7 +78,7 @@ class UnitTranslator {
 	translate(): Translation {
 		const { fragment, code } = this;
 		const page = this.source.fetch(this.guest);
-		const decoder = new Decoder(32, page.bytes, DecoderOptions.ForceReservedNop);
+		const decoder = new Decoder(32, page.bytes.subarray(0, LONGEST_UNIT), DecoderOptions.ForceReservedNop);
 		decoder.ip = BigInt(this.guest);
 		let end = this.guest;
 		let ended = false;

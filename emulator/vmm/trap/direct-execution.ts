@@ -4,6 +4,7 @@
 import { Segment, State } from "../../isa/state.ts";
 import { mnemonicOf } from "../callout-names.ts";
 import { accessOf, Vector } from "../guest/guest-context.ts";
+import { GuestFault } from "../guest/guest-fault.ts";
 import type { HostFrame } from "../host-control.ts";
 import { makeDescriptor } from "../host-control.ts";
 import type { KernelExecution, KernelPosition } from "../kernel-execution.ts";
@@ -118,6 +119,7 @@ export class DirectExecution implements KernelExecution {
 
 	private leave(eip: number, eflags: number, esp: number): void {
 		const { vcpu, control, descriptors } = this.monitor;
+		if (eip > vcpu.cs.limit) throw new GuestFault(Vector.generalProtection, 0);
 		const cs = this.hostSelector(vcpu.cs, HostSelector.cachedCode);
 		const ss = this.hostSelector(vcpu.ss, HostSelector.cachedStack);
 		control.leave(eip, cs, eflags, esp, ss);
