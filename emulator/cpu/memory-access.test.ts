@@ -111,7 +111,7 @@ test("watched pages report old and new values and stay out of the TLB", () => {
 	bare.processor.slowWrite(0, 0x5ffe, 0, 4 | DS);
 	bare.processor.slowRead(0, 0x5ffe, 0, 2 | DS);
 	assert.deepEqual(seen, [
-		{ linear: 0x5ffen, physical: 0x5ffe, size: 2, write: true, oldValue: 0xaabbn, newValue: 0x5678n },
+		{ linear: 0x5ffen, physical: 0x5ffe, size: 2, write: true, implicit: false, oldValue: 0xaabbn, newValue: 0x5678n },
 	]);
 	assert.equal(bare.tlb.fills, fills + 1, "reads of a page that is watched for writes are entered");
 	assert.equal(bare.read32(0x6000) & 0xffff, 0x1234);
