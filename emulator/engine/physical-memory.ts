@@ -163,7 +163,8 @@ export class PhysicalMemory {
 /** WebAssembly memory as it was when it was new, but for records, which are written before they are read; undefined when it has another size. */
 function cleared(memory: WebAssembly.Memory | undefined, pages: number): WebAssembly.Memory | undefined {
 	const length = pages * WASM_PAGE;
-	if (memory === undefined || memory.buffer.byteLength !== length || length > RAM_BASE + RECYCLED_MOST) return undefined;
+	if (memory === undefined || memory.buffer.byteLength !== length || length > RAM_BASE + RECYCLED_MOST)
+		return undefined;
 	const bytes = new Uint8Array(memory.buffer);
 	bytes.fill(0, 0, RecordArena.base);
 	bytes.fill(0, RAM_BASE);
