@@ -7,7 +7,7 @@ import { DapClient } from "../../debug-adapter/test-support/dap-client.ts";
 
 const samples = fileURLToPath(new URL("../../extension/samples", import.meta.url));
 const vcpu = { threadId: 1 };
-const techniques = ["none", "bt"] as const;
+const techniques = ["none", "trap", "bt", "hvm"] as const;
 
 async function stoppedAt(sample: string, vmm: string, name: string, condition?: string): Promise<DapClient> {
 	const client = new DapClient({ scrub: [[samples, "SAMPLES"]] });
