@@ -199,3 +199,20 @@ test("an entry that fails a check tells the field and the rule", () => {
 	});
 	assert.equal(host.physical.read(vmcs.address + VmcsRegion.launchState, 4), 0);
 });
+
+test("bits that are fixed to 1, the reserved bits of DR7 and RFLAGS, are not complained of; an invalid event has no type", () => {
+	const { field, set } = start();
+	set("guestRflags", 2n);
+	set("guestDr7", 0x400n);
+	assert.deepEqual([field("guestRflags").meaning, field("guestDr7").meaning], [undefined, undefined]);
+	assert.deepEqual(
+		field("guestDr7").bits.filter(({ meaning }) => meaning !== undefined),
+		[],
+	);
+	set("guestDr7", 0x402n | (1n << 16n));
+	assert.equal(field("guestDr7").bits.find(({ name }) => name === "R/W0")!.meaning, "writes");
+	set("exitInterruptionInformation", 0x30en);
+	assert.equal(field("exitInterruptionInformation").bits.find(({ name }) => name === "Type")!.meaning, undefined);
+	set("exitInterruptionInformation", 0x80000b0en);
+	assert.equal(field("exitInterruptionInformation").bits.find(({ name }) => name === "Vector")!.meaning, "#PF");
+});

@@ -39,3 +39,15 @@ test("set bits by name, wider parts with their meaning, values as wide as the fi
 	assert.equal(fieldValue(pin), "0x00000016");
 	assert.equal(fieldValue(field("x", { width: 16, value: "0xabcd" })), "0xabcd");
 });
+
+test("a bit whose values have names says which; zeros that mean nothing are left out", () => {
+	const qualification = field("Exit qualification", {
+		bits: [
+			{ name: "Size", bit: 0, width: 3, value: "0x0", meaning: "1 byte" },
+			{ name: "Direction", bit: 3, width: 1, value: "0x1", meaning: "IN" },
+			{ name: "Operand encoding", bit: 6, width: 1, value: "0x0", meaning: "DX" },
+			{ name: "Index", bit: 8, width: 4, value: "0x0" },
+		],
+	});
+	assert.deepEqual(setBits(qualification), ["Size 0 (1 byte)", "Direction (IN)"]);
+});
