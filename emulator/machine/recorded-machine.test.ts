@@ -183,3 +183,31 @@ test("within steps that were made the machine can be stopped, and leave their wa
 	assert.equal(look(machine).registers, changed.registers);
 	assert.match(changed.registers, /xmm7=1234/);
 });
+
+test("going forward over steps that were made before, events and breakpoints within them stop the machine", () => {
+	const { machine } = kernel32();
+	machine.setEventFilters([{ id: 1, event: "exception" }]);
+	const first = machine.run(1_000_000);
+	assert.equal(first?.reason, "event");
+	const fault = machine.position();
+	machine.reset();
+	machine.setEventFilters([]);
+	machine.run(fault.instructions - 20);
+	const from = machine.position();
+	const passed: Position[] = [];
+	for (let step = 0; step < 60; step++) {
+		machine.step(1);
+		passed.push(machine.position());
+	}
+	machine.setEventFilters([{ id: 1, event: "exception" }]);
+	machine.setExecutionBreakpoints([{ id: 2, address: { space: "lin", value: passed[4]!.linear } }]);
+	goTo(machine, from);
+	assert.deepEqual(machine.run(1_000_000), { reason: "breakpoint", processor: 1, ids: [2] });
+	machine.setExecutionBreakpoints([]);
+	assert.equal(machine.run(1_000_000)?.reason, "event");
+	assert.deepEqual(machine.position(), fault);
+	// The recorded steps go on from there to their end, and the run beyond them.
+	machine.setEventFilters([]);
+	assert.equal(machine.run(1000), undefined);
+	assert.ok(machine.position().instructions >= fault.instructions + 1000);
+});

@@ -147,9 +147,8 @@ export class RecordedMachine implements VirtualMachine {
 		for (;;) {
 			const { ahead } = this.recording;
 			if (!ahead || (!this.isStepping && ahead.at.instructions > end)) break;
-			const stop = this.isStepping ? undefined : this.advanceTo(ahead.at);
+			const stop = (this.isStepping ? undefined : this.advanceTo(ahead.at)) ?? this.again(ahead);
 			if (stop) return stop;
-			this.again(ahead);
 		}
 		return this.runFreely(end);
 	}
@@ -273,8 +272,12 @@ export class RecordedMachine implements VirtualMachine {
 		}
 	}
 
-	/** Does what was done from outside, at the moment where it was done; steps at most up to `until`, or so many. */
-	private again({ action }: RecordedAction, until?: Position, steps = Number.POSITIVE_INFINITY): void {
+	/**
+	 * Does what was done from outside, at the moment where it was done; steps at most up to `until`, or so many. @returns the breakpoint,
+	 * watchpoint or event that stops the machine within them, if it is armed.
+	 */
+	private again({ action }: RecordedAction, until?: Position, steps = Number.POSITIVE_INFINITY): Stop | undefined {
+		let stop: Stop | undefined;
 		switch (action.kind) {
 			case "serial-input":
 				this.machine.serialInput(action.bytes);
@@ -287,30 +290,46 @@ export class RecordedMachine implements VirtualMachine {
 				break;
 			case "steps":
 				this.isStepping = true;
-				if (!this.stepAgain(action, until, steps)) return;
+				stop = this.stepAgain(action, until, steps);
+				if (!isSamePosition(this.position(), action.to)) return stop;
 				this.isStepping = false;
 				break;
 		}
 		this.recording.done++;
+		return stop;
 	}
 
-	/** True when all steps are done. @throws {MachineError} when they lead elsewhere. */
+	/** @throws {MachineError} when the steps lead elsewhere. */
 	private stepAgain(
 		{ processor, takeInterrupts, to }: Extract<OutsideAction, { kind: "steps" }>,
 		until: Position | undefined,
 		steps: number,
-	): boolean {
+	): Stop | undefined {
 		let at = this.position();
 		for (let count = 0; !isSamePosition(at, to); count++) {
-			if (count === steps || (count > 0 && until && isSamePosition(at, until))) return false;
+			if (count === steps || (count > 0 && until && isSamePosition(at, until))) return undefined;
 			const stop = this.machine.step(processor, { takeInterrupts });
 			const now = this.position();
 			const stands = isSamePosition(at, now) && stop.reason !== "event";
 			if (now.instructions > to.instructions || stands)
 				throw new MachineError(`The steps up to instruction ${to.instructions} did not repeat themselves.`);
 			at = now;
+			if (!this.isArmed) continue;
+			if (stop.reason === "event" || stop.reason === "watchpoint") return stop;
+			const ids = this.breakpointsAt(at.linear);
+			if (ids.length > 0) return { reason: "breakpoint", processor, ids };
 		}
-		return true;
+		return undefined;
+	}
+
+	/** Breakpoints where the first processor stands: a step passes over them. */
+	private breakpointsAt(linear: bigint): number[] {
+		const processor = this.machine.processors()[0]!;
+		return this.breakpoints
+			.filter(
+				({ address: { space, value } }) => value === (space === "lin" ? linear : processor.translate(linear, space)),
+			)
+			.map(({ id }) => id);
 	}
 
 	private inner(processor: number): Processor {
