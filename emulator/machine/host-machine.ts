@@ -5,6 +5,7 @@
 
 import { ArchitecturalProcessor } from "../cpu/processor.ts";
 import { Activity, Internal } from "../cpu/processor-state.ts";
+import { VmxWord } from "../cpu/vmx/vmx-state.ts";
 import { VirtualClock } from "../devices/clock.ts";
 import type { DmaMemory } from "../devices/dma-port.ts";
 import { ExecutionEngine } from "../engine/execution-engine.ts";
@@ -161,7 +162,9 @@ export class HostMachine {
 
 	/** What the time-stamp counter is ahead of virtual time. */
 	private get timestampOffset(): number {
-		return Number(this.physical.i64[Internal.timestampOffset >> 3]!);
+		const { i64 } = this.physical;
+		// What a VMX guest's time stamp has on top counts for its instructions alone (SDM Vol. 3C §26.3).
+		return Number(i64[Internal.timestampOffset >> 3]! - i64[VmxWord.timestampOffset >> 3]!);
 	}
 
 	/** Virtual time in nanoseconds, to the current instruction. */

@@ -405,3 +405,20 @@ test("save and restore in the middle of a guest: the twin goes on alike", () => 
 	assert.equal(machine.state.gpr64(RAX), twin.state.gpr64(RAX));
 	assert.equal(machine.state.gpr64(RSP), BigInt(At.hostStack));
 });
+
+test("the deadline of the hypervisor's timer does not move with the guest's TSC offset", () => {
+	const machine = new VmxMachine()
+		.operate()
+		.code(HLT)
+		.add("pinControls", 1)
+		.add("primaryControls", 1 << 3);
+	machine.set({ tscOffset: -1_000_000_000_000n & 0xffff_ffff_ffff_ffffn });
+	const apic = machine.host.devices.localApic;
+	apic.writeRegister(0x0f, 0x1ff);
+	apic.writeRegister(0x32, 0x40060);
+	const now = machine.host.now();
+	apic.writeTscDeadline(BigInt(now + 50_000));
+	assert.equal(machine.enter(), Reason.externalInterrupt);
+	const late = machine.host.now() - (now + 50_000);
+	assert.ok(late >= 0 && late < 1000, `${late} ns late`);
+});
