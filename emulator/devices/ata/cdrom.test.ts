@@ -21,14 +21,15 @@ const READY = 0x50;
 const CHECK = 0x51;
 const DATA = 0x58;
 
-function make(clock = new VirtualClock()) {
+/** @param frozen what the bus master writes is lost, so that memory is the same for every copy of the drive */
+function make(clock = new VirtualClock(), frozen = false) {
 	const memory = new Uint8Array(MEMORY);
 	const path = new DmaPath(
 		{
 			read: (address, length) => (address + length <= MEMORY ? memory.slice(address, address + length) : undefined),
 			write: (address, bytes) => {
 				if (address + bytes.length > MEMORY) return false;
-				memory.set(bytes, address);
+				if (!frozen) memory.set(bytes, address);
 				return true;
 			},
 		},
@@ -199,7 +200,7 @@ test("READ CAPACITY, READ TOC, MODE SENSE and the others that systems ask", () =
 
 test("a hostile guest", () => {
 	checkHostileGuest((clock) => {
-		const { ide, ports } = make(clock);
+		const { ide, ports } = make(clock, true);
 		const block = (base: number) => ({
 			read: (offset: number, size: 1 | 2 | 4) => ports.read(base + offset, size),
 			write: (offset: number, size: 1 | 2 | 4, value: number) => ports.write(base + offset, size, value),
