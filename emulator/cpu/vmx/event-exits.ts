@@ -58,10 +58,12 @@ export class EventExits {
 			qualification = (BigInt(fault.addressHigh >>> 0) << 32n) | BigInt(fault.addressLow >>> 0);
 		else if (fault instanceof DebugException) qualification = BigInt(fault.bits & DEBUG_QUALIFICATION);
 		const unblocked = this.takeUnblocking() && vector !== Vector.doubleFault ? NMI_UNBLOCKING : 0;
-		const information = interruptionInformation(vector, source, errorCode !== undefined) | unblocked;
+		// In real-address mode an exception has no error code (§28.2.2).
+		const carries = errorCode !== undefined && unit.core.state.protectedMode;
+		const information = interruptionInformation(vector, source, carries) | unblocked;
 		return unit.exit(
 			new VmExit(ExitReasonNumber.exceptionOrNmi, qualification, {
-				interruption: { information, errorCode: errorCode ?? 0 },
+				interruption: { information, errorCode: carries ? errorCode : 0 },
 				// Of a software event under way, also when a fault of its delivery exits (§28.2.5).
 				instructionLength: delivering ? delivering.instructionLength : instructionLength,
 				resumeFlag: source === "exception" && isFault(vector),

@@ -380,13 +380,13 @@ export class VmxUnit {
 		vmcs.write32(Vmcs.exitInterruptionInformation, information.interruption?.information ?? 0);
 		vmcs.write32(Vmcs.exitInterruptionErrorCode, information.interruption?.errorCode ?? 0);
 		vmcs.write32(Vmcs.exitInstructionInformation, information.instructionInformation ?? 0);
+		// In real-address mode no error code is delivered (§28.2.4).
+		const errorCode = this.core.state.protectedMode ? delivering?.errorCode : undefined;
 		vmcs.write32(
 			Vmcs.idtVectoringInformation,
-			delivering
-				? interruptionInformation(delivering.vector, delivering.source, delivering.errorCode !== undefined)
-				: 0,
+			delivering ? interruptionInformation(delivering.vector, delivering.source, errorCode !== undefined) : 0,
 		);
-		vmcs.write32(Vmcs.idtVectoringErrorCode, delivering?.errorCode ?? 0);
+		vmcs.write32(Vmcs.idtVectoringErrorCode, errorCode ?? 0);
 		vmcs.write32(Vmcs.exitInstructionLength, information.instructionLength || delivering?.instructionLength || 0);
 		vmcs.write32(Vmcs.entryInterruptionInformation, vmcs.read32(Vmcs.entryInterruptionInformation) & ~VALID);
 	}

@@ -67,3 +67,30 @@ for (const mmu of ["ept", "shadow"] as const)
 			{ numRuns: Number(process.env.HOSTILE_RUNS ?? 25), includeErrorInReport: true },
 		);
 	});
+
+test("random firmware in real-address mode under hvm ends in a stop or uses up its budget, and no entry fails", () => {
+	const bytes = fc.array(fc.integer({ min: 0, max: 255 }), { minLength: 1, maxLength: 6 });
+	const piece = fc.oneof(randomChunk, bytes);
+	fc.assert(
+		fc.property(fc.array(piece, { minLength: 1, maxLength: 80 }), (pieces) => {
+			const rom = new Uint8Array(0x10000);
+			// The reset vector jumps to the pieces; where they leave off, they begin anew: jmp.
+			const code = pieces.flat().slice(0, 0x7000);
+			rom.set([...code, 0xe9, (-code.length - 3) & 0xff, ((-code.length - 3) >> 8) & 0xff], 0x8000);
+			rom.set([0xe9, 0x0d, 0x80], 0xfff0);
+			const machine = new HvmMachine({ firmware: { name: "rom", bytes: rom }, vmm: "hvm", memory: 4 << 20 });
+			const own = ownBytes(machine);
+			for (let slice = 0; slice < 3; slice++) {
+				const stop = machine.run(1500);
+				const vcpu = machine.processors()[0]!;
+				assert.ok(vcpu.registers().length > 0);
+				vcpu.walk(vcpu.linearInstructionPointer());
+				if (!stop) continue;
+				assert.doesNotMatch("description" in stop ? stop.description : "", /VM entry|does not expect/);
+				break;
+			}
+			assert.deepEqual(ownBytes(machine), own);
+		}),
+		{ numRuns: Number(process.env.HOSTILE_RUNS ?? 25), includeErrorInReport: true },
+	);
+});

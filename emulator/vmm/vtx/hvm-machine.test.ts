@@ -234,3 +234,13 @@ test("what is impossible is refused in one sentence", () => {
 	assert.throws(() => new HvmMachine({ vmm: "hvm", memory: 0x1800, image }), /not possible under "hvm"/);
 	assert.throws(() => guestMachine([0xf4]).step(3), /There is no processor 3/);
 });
+
+test("an exception in real-address mode whose delivery an EPT violation interrupts is delivered again, without an error code", () => {
+	const rom = new Uint8Array(0x10000);
+	// sysenter, which raises #GP(0); the interrupt vector table lies in a page that was never touched, and leads to 0:0.
+	rom.set([0x0f, 0x34], 0xfff0);
+	const machine = new HvmMachine({ firmware: { name: "rom", bytes: rom }, vmm: "hvm", memory: 4 << 20 });
+	machine.setExecutionBreakpoints([{ id: 1, address: lin(0n) }]);
+	assert.deepEqual(machine.run(1000), { reason: "breakpoint", processor: VCPU, ids: [1] });
+	assert.equal(machine.events.counts().find(({ kind }) => kind === "exception")!.count, 1);
+});
