@@ -375,9 +375,8 @@ export class ShadowPageTables {
 		if (same.length === 0) return;
 		const offset = address % 4096;
 		const end = Math.min(offset + length, 4096);
-		const flood = this.mode === PagingMode.bits32 ? FLOOD_LIMIT : 2 * FLOOD_LIMIT;
 		for (const table of [...same]) {
-			if (++table.writes > flood && !table.pinned && this.isEmpty(table)) {
+			if (++table.writes > FLOOD_LIMIT && !table.pinned && this.isEmpty(table)) {
 				pool.destroy(table);
 				this.observer.flushTlb();
 				continue;
