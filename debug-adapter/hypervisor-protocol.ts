@@ -256,11 +256,13 @@ export interface ComparedTechnique {
 	readonly name: string;
 	readonly vmm: Technique;
 	readonly mmu?: "shadow" | "ept";
+	/** The image's paravirtual twin, where that ran in its place. */
+	readonly image?: string;
 	/** Why it was not run, in one sentence; absent when it was. */
 	readonly refused?: string;
 	/** Why it stopped, as `--stats` has it. */
 	readonly stop?: string;
-	/** Whether it said on the serial line what the first column said. */
+	/** Whether it said on the serial line what the first column said; absent where a twin said something else. */
 	readonly sameOutput?: boolean;
 }
 

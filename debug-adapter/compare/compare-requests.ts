@@ -1,5 +1,6 @@
 import { Event } from "@vscode/debugadapter/lib/messages.js";
 import type { DebugProtocol } from "@vscode/debugprotocol";
+import type { NamedFile } from "../../emulator/machine/virtual-machine.ts";
 import type { HostServices } from "../host-services.ts";
 import { readNamedFile } from "../launch/launch-configuration.ts";
 import type { CreateMachine } from "../launch/launch-requests.ts";
@@ -7,7 +8,17 @@ import { parseMemorySize } from "../launch/memory-size.ts";
 import type { CustomEvents } from "../protocol.ts";
 import { RequestError } from "../request-error.ts";
 import type { RequestHandlers } from "../session.ts";
-import { compareTechniques, DEFAULT_BUDGET } from "./compare.ts";
+import { compareTechniques, DEFAULT_BUDGET, twinPath } from "./compare.ts";
+
+/** None is no error: few images have one. */
+async function readTwin(program: string, host: HostServices): Promise<{ twin?: NamedFile }> {
+	const path = twinPath(program);
+	try {
+		return path === undefined ? {} : { twin: await readNamedFile("Paravirtual twin", path, host) };
+	} catch {
+		return {};
+	}
+}
 
 /** `hyperscope/compare`: needs no machine and leaves the session's own alone. */
 export function compareRequests(
@@ -25,13 +36,14 @@ export function compareRequests(
 			const maxInstructions = args.optionalInteger("maxInstructions", 1) ?? DEFAULT_BUDGET;
 			const initrd = args.optionalString("initrd");
 			const image = await readNamedFile("Image", program, host);
+			const twin = await readTwin(program, host);
 			const configuration = {
 				memory: parseMemorySize(memory, "hyperscope/compare"),
 				...(initrd === undefined ? {} : { initrd: await readNamedFile("Initial RAM disk", initrd, host) }),
 				...(append === undefined ? {} : { append }),
 			};
 			return compareTechniques(
-				{ image, configuration, maxInstructions },
+				{ image, ...twin, configuration, maxInstructions },
 				{
 					createMachine,
 					// Sent at once: what a request reports otherwise waits for its answer.

@@ -21,9 +21,16 @@ export const DEFAULT_BUDGET = 1_000_000_000;
 
 export interface Comparison {
 	readonly image: NamedFile;
+	/** Marks the same operations and runs under `pv` in place of the image (docs/decisions/0015). */
+	readonly twin?: NamedFile;
 	/** What the machines are made from, but for the technique. */
 	readonly configuration: Omit<MachineConfiguration, "vmm" | "mmu" | "image">;
 	readonly maxInstructions: number;
+}
+
+/** Where the paravirtual twin of an image lies, if there is one; undefined for an image that has none by its name. */
+export function twinPath(path: string): string | undefined {
+	return path.endsWith(".elf") && !path.endsWith("-pv.elf") ? path.replace(/\.elf$/, "-pv.elf") : undefined;
 }
 
 export interface ComparisonHost {
@@ -41,16 +48,18 @@ interface Column {
 
 async function runColumn(
 	kind: (typeof TECHNIQUES)[number],
-	{ image, configuration, maxInstructions }: Comparison,
+	{ image: given, twin, configuration, maxInstructions }: Comparison,
 	host: ComparisonHost,
 ): Promise<Column> {
 	const { vmm, mmu } = kind;
+	const image = vmm === "pv" && twin ? twin : given;
+	const technique = image === given ? kind : { ...kind, image: image.name };
 	try {
 		const machine = await host.createMachine({ ...configuration, image, vmm, ...(mmu ? { mmu } : {}) });
-		return { technique: kind, run: await measure(machine, findMarkers(image), maxInstructions, host.breathe) };
+		return { technique, run: await measure(machine, findMarkers(image), maxInstructions, host.breathe) };
 	} catch (error) {
 		if (!(error instanceof MachineError)) throw error;
-		return { technique: { ...kind, refused: error.message } };
+		return { technique: { ...technique, refused: error.message } };
 	}
 }
 
@@ -70,6 +79,9 @@ export async function compareTechniques(comparison: Comparison, host: Comparison
 		columns.push(await runColumn(kind, comparison, host));
 	}
 	const reference = columns.find(({ run }) => run)?.run?.output;
+	/** Another image may say it in words of its own, which says nothing of what it did. */
+	const outputOf = (technique: ComparedTechnique, output: string): Pick<ComparedTechnique, "sameOutput"> =>
+		technique.image !== undefined && output !== reference ? {} : { sameOutput: output === reference };
 	const names = new Set(columns.flatMap(({ run }) => (run ? [...run.operations.keys()] : [])));
 	const row = (name: string, pick: (run: MeasuredRun) => { tally: Tally; repetitions: number } | undefined) => {
 		const picked = columns.map(({ run }) => run && pick(run));
@@ -87,7 +99,7 @@ export async function compareTechniques(comparison: Comparison, host: Comparison
 		program: comparison.image.name,
 		techniques: columns.map(({ technique, run }) => ({
 			...technique,
-			...(run ? { stop: run.stop, sameOutput: run.output === reference } : {}),
+			...(run ? { stop: run.stop, ...outputOf(technique, run.output) } : {}),
 		})),
 		operations: [
 			row("whole run", ({ whole }) => ({ tally: whole, repetitions: 1 })),

@@ -1,7 +1,7 @@
 // `hyperscope compare`: the same image under every technique that can run it, side by side.
 
-import { writeFileSync } from "node:fs";
-import { compareTechniques, DEFAULT_BUDGET } from "../../debug-adapter/compare/compare.ts";
+import { existsSync, writeFileSync } from "node:fs";
+import { compareTechniques, DEFAULT_BUDGET, twinPath } from "../../debug-adapter/compare/compare.ts";
 import { MachineError } from "../../emulator/machine/virtual-machine.ts";
 import { createMachine } from "../../emulator/vmm/create-machine.ts";
 import { parseCount, parseMemory } from "./arguments.ts";
@@ -63,9 +63,11 @@ export function parseCompareArguments(words: readonly string[]): CompareCommand 
 /** The result is the exit status: 0 when the guest said the same under every technique that ran it, else 1. @throws {MachineError} */
 export async function compareImage(command: CompareCommand): Promise<number> {
 	const { image, memory, initrd, append, maxInstructions, json } = command;
+	const twin = twinPath(image);
 	const result = await compareTechniques(
 		{
 			image: readFile(image),
+			...(twin !== undefined && existsSync(twin) ? { twin: readFile(twin) } : {}),
 			configuration: {
 				memory,
 				...(initrd === undefined ? {} : { initrd: readFile(initrd) }),
@@ -83,5 +85,5 @@ export async function compareImage(command: CompareCommand): Promise<number> {
 	process.stdout.write(comparisonText(result));
 	const ran = result.techniques.filter(({ refused }) => refused === undefined);
 	if (ran.length === 0) throw new MachineError(`${image}: no technique can run it.`);
-	return ran.every(({ sameOutput }) => sameOutput) ? 0 : 1;
+	return ran.every(({ sameOutput }) => sameOutput !== false) ? 0 : 1;
 }

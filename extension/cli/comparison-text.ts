@@ -35,8 +35,10 @@ export function comparisonText(result: CompareBody): string {
 			const title = repetitions ? `${name} (each of ${repetitions})` : name;
 			parts.push(table([[title, ...ran.map(({ technique }) => technique.name)], ...rows]));
 		}
-	const remarks = result.techniques.flatMap(({ name, refused, stop, sameOutput }) => {
+	const remarks = result.techniques.flatMap(({ name, image, refused, stop, sameOutput }) => {
 		if (refused !== undefined) return [`${name}: not run. ${refused}`];
+		if (image !== undefined && sameOutput !== false)
+			return [`${name}: ran ${image}, the image's paravirtual twin; it ended by ${stop}.`];
 		return sameOutput ? [] : [`${name}: its output is not that of the first technique; it ended by ${stop}.`];
 	});
 	if (remarks.length > 0) parts.push(`${remarks.join("\n")}\n`);

@@ -25,9 +25,15 @@ const OPERATIONS = [
 ];
 
 async function compare(name: string): Promise<CompareBody> {
-	const bytes = new Uint8Array(readFileSync(resolve(samples, name, `${name}.elf`)));
+	const read = (file: string) => new Uint8Array(readFileSync(resolve(samples, name, file)));
+	const twin = `${name}-pv.elf`;
 	return compareTechniques(
-		{ image: { name, bytes }, configuration: { memory: 64 << 20 }, maxInstructions: 100_000_000 },
+		{
+			image: { name, bytes: read(`${name}.elf`) },
+			twin: { name: twin, bytes: read(twin) },
+			configuration: { memory: 64 << 20 },
+			maxInstructions: 100_000_000,
+		},
 		{ createMachine, progress: () => {}, breathe: async () => {} },
 	);
 }
@@ -62,8 +68,13 @@ for (const name of ["nanobench"])
 			const expected = readFileSync(resolve(samples, name, "expected.txt"), "latin1");
 			assert.match(expected, /SAMPLE DONE/);
 			assert.equal(result.techniques[0]!.refused, undefined);
-			for (const { name: technique, refused, stop, sameOutput } of result.techniques) {
-				if (refused === undefined)
+			for (const { name: technique, image, refused, stop, sameOutput } of result.techniques) {
+				if (technique === "pv")
+					assert.deepEqual(
+						{ image, refused, stop, sameOutput },
+						{ image: `${name}-pv.elf`, refused: undefined, stop: "poweroff", sameOutput: undefined },
+					);
+				else if (refused === undefined)
 					assert.deepEqual({ technique, stop, sameOutput }, { technique, stop: "debug-exit", sameOutput: true });
 				else assert.match(refused, /\.$/, "a sentence");
 			}

@@ -8,7 +8,22 @@ import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const samples = resolve(fileURLToPath(import.meta.url), "../../../extension/samples");
-const names = ["hello", "isprime", "kernel32", "kernel64", "nanobench", "dma", "xen32", "xen64", "dom0", "hypervisor"];
+const names = [
+	"hello",
+	"isprime",
+	"kernel32",
+	"kernel64",
+	"nanobench",
+	"nanobench-pv",
+	"dma",
+	"xen32",
+	"xen64",
+	"dom0",
+	"hypervisor",
+];
+
+/** Where an image lies that is built from a folder of its own but belongs to another. */
+const elsewhere: Readonly<Record<string, string>> = { "nanobench-pv": "nanobench" };
 
 /** First line of what `tool --version` prints, or undefined where the tool is missing. */
 function version(tool: string): string | undefined {
@@ -50,8 +65,8 @@ describe("sample images", () => {
 			assert.equal(reason, undefined);
 			const done = spawnSync("make", ["-C", join(folder, name)], { encoding: "utf8", timeout: 120_000 });
 			assert.equal(done.status, 0, done.stderr);
-			const committed = readFileSync(join(samples, name, `${name}.elf`));
-			const rebuilt = readFileSync(join(folder, name, `${name}.elf`));
+			const committed = readFileSync(join(samples, elsewhere[name] ?? name, `${name}.elf`));
+			const rebuilt = readFileSync(join(folder, elsewhere[name] ?? name, `${name}.elf`));
 			assert.equal(rebuilt.length, committed.length, "sizes differ");
 			assert.equal(rebuilt.compare(committed), 0, "bytes differ");
 		});

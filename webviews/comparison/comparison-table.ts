@@ -32,13 +32,18 @@ export function cheapest(counts: readonly (ComparedCounts | null)[], measure: Me
 }
 
 function heading(technique: ComparedTechnique): HTMLElement {
-	const { name, refused, stop, sameOutput } = technique;
+	const { name, image, refused, stop, sameOutput } = technique;
 	const about = refused ?? (sameOutput === false ? `${stop ?? ""}, other output` : (stop ?? ""));
 	return element(
 		"th",
-		{ class: refused || sameOutput === false ? "refused" : "", title: about, attributes: { scope: "col" } },
+		{
+			class: refused || sameOutput === false ? "refused" : "",
+			title: image === undefined ? about : `${about}. Ran ${image}, the image's paravirtual twin.`,
+			attributes: { scope: "col" },
+		},
 		name,
 		element("div", { class: "stop" }, refused ? "not run" : about),
+		...(image === undefined ? [] : [element("div", { class: "stop" }, image)]),
 	);
 }
 

@@ -1,0 +1,12 @@
+/* nanobench's processes, whose page tables change by hypercalls. */
+#ifndef PROCESS_H
+#define PROCESS_H
+
+#define USER_BASE 0x40000000
+#define PAGE_SIZE PAGE_BYTES
+#include "../nanobench/system-calls.h"
+
+/* Runs a process from its first instruction to its exit. */
+void process_run(enum user_program program);
+
+#endif
