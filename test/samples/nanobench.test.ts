@@ -6,6 +6,7 @@ import { resolve } from "node:path";
 import { before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { compareTechniques } from "../../debug-adapter/compare/compare.ts";
+import { measure } from "../../debug-adapter/compare/measured-run.ts";
 import type { CompareBody, ComparedCounts } from "../../debug-adapter/protocol.ts";
 import { createMachine } from "../../emulator/vmm/create-machine.ts";
 
@@ -80,6 +81,20 @@ for (const name of ["nanobench"])
 			}
 			const marked = result.operations.map((one) => one.name).slice(1);
 			assert.deepEqual([...marked].sort(), [...OPERATIONS].sort());
+		});
+
+		test("the paravirtual twin says what its sample expects", async () => {
+			const image = {
+				name: `${name}-pv.elf`,
+				bytes: new Uint8Array(readFileSync(resolve(samples, name, `${name}-pv.elf`))),
+			};
+			const machine = await createMachine({ memory: 64 << 20, image, vmm: "pv" });
+			const run = await measure(machine, undefined, 100_000_000, async () => {});
+			assert.equal(run.stop, "poweroff");
+			assert.equal(run.output, readFileSync(resolve(samples, `${name}-pv`, "expected.txt"), "latin1"));
+			const column = result.techniques.findIndex((one) => one.name === "pv");
+			const without = result.operations.filter(({ counts }) => !counts[column]).map((one) => one.name);
+			assert.deepEqual(without, ["in", "cr8wr"]);
 		});
 
 		test("under none there is nothing but the guest's own faults", () => {

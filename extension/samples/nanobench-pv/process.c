@@ -1,4 +1,3 @@
-#include "xen.h"
 #include "process.h"
 #include "domain.h"
 #include "frames.h"
@@ -56,7 +55,8 @@ static void map(unsigned long start, unsigned pages)
 	flush_updates();
 }
 
-/* Parent and child share the pages, both for reading, until one of them writes. The child's entries are stores: its tables are pinned after. */
+/* Parent and child share the pages, both for reading, until one of them writes. The child's entries are stores, as its tables are
+   pinned after them. */
 static uint32_t fork(const struct frame *frame)
 {
 	must(last + 1 < MOST_PROCESSES);

@@ -2,6 +2,8 @@
 #ifndef PROCESS_H
 #define PROCESS_H
 
+#include "xen.h"
+
 #define USER_BASE 0x40000000
 #define PAGE_SIZE PAGE_BYTES
 #include "../nanobench/system-calls.h"

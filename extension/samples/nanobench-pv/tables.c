@@ -3,8 +3,7 @@
 #include "domain.h"
 #include "frames.h"
 #include "hypercall.h"
-
-#define USER_BASE 0x40000000
+#include "process.h"
 
 /* The kernel's part of a directory that the hypervisor leaves to the guest: up to 0xf5800000. */
 #define GUEST_ENTRIES 428
