@@ -105,7 +105,7 @@ function live(machine: VirtualMachine, probe: IsolationProbe | undefined): numbe
 		if (now > fragments) stuck = 0;
 		else stuck++;
 		fragments = Math.max(fragments, now);
-		if (stop) break;
+		if (stop || probe?.isRestarted) break;
 		if (stuck === 0) continue;
 		try {
 			machine.processors()[0]!.setRegister("eip", BigInt(dispatchAddress));

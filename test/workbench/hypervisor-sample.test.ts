@@ -14,11 +14,11 @@ async function chooseFilter(page: WorkbenchPage, label: string): Promise<void> {
 	await page.page.keyboard.press("Space");
 }
 
-/** Continues to the next stop and waits until the editor says why it stopped. */
+/** Continues to the next stop and waits until the call stack says why the machine stopped. */
 async function continueTo(page: WorkbenchPage, why: RegExp): Promise<void> {
-	const widget = page.page.locator(".exception-widget");
 	await page.page.keyboard.press("F5");
-	await page.until(async () => why.test((await widget.first().textContent()) ?? ""), `the stop ${why}`, 60_000);
+	const pane = page.pane("Call Stack");
+	await page.until(async () => why.test((await pane.textContent()) ?? ""), `the stop ${why}`, 60_000);
 }
 
 describe("a hypervisor as the guest", { skip }, () => {
