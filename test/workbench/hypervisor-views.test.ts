@@ -18,8 +18,7 @@ describe("views of virtualization in the editor", { skip }, () => {
 		launchConfiguration(folder, { program: join(folder, "kernel32.elf"), vmm: "bt", memory: "64M" });
 		await scenarios.run("timeline", folder, "user.c", async (page) => {
 			await page.fileIsOpen("user.c", "C");
-			await page.command("Hyperscope: Break at Address…");
-			await page.answer("process_page_fault");
+			await page.commandWithAnswer("Hyperscope: Break at Address…", "process_page_fault");
 			await page.page.keyboard.press("F5");
 			await page.stopped();
 			await page.command("View: Show Run and Debug");
@@ -98,8 +97,7 @@ describe("views of virtualization in the editor", { skip }, () => {
 		launchConfiguration(folder, { program: join(folder, "xen64.elf"), ...machine });
 		await scenarios.run("paravirtual", folder, "README.md", async (page) => {
 			await page.page.locator(".tabs-container .tab", { hasText: "README.md" }).first().waitFor({ timeout: 30_000 });
-			await page.command("Hyperscope: Break at Address…");
-			await page.answer("write_and_compare");
+			await page.commandWithAnswer("Hyperscope: Break at Address…", "write_and_compare");
 			await page.page.keyboard.press("F5");
 			await page.stopped();
 			await page.command("View: Show Run and Debug");
@@ -139,8 +137,7 @@ describe("views of virtualization in the editor", { skip }, () => {
 		launchConfiguration(folder, { program: join(folder, "kernel32.elf"), vmm: "bt", memory: "16M" });
 		await scenarios.run("reverse", folder, "process.c", async (page) => {
 			await page.fileIsOpen("process.c", "C");
-			await page.command("Hyperscope: Break at Address…");
-			await page.answer("process_page_fault");
+			await page.commandWithAnswer("Hyperscope: Break at Address…", "process_page_fault");
 			await page.page.keyboard.press("F5");
 			await page.stopped();
 			await page.command("View: Show Run and Debug");
@@ -172,8 +169,7 @@ describe("views of virtualization in the editor", { skip }, () => {
 		await scenarios.run("iommu", folder, "main.c", async (page) => {
 			await page.fileIsOpen("main.c", "C");
 			const breakAt = async (place: string) => {
-				await page.command("Hyperscope: Break at Address…");
-				await page.answer(place);
+				await page.commandWithAnswer("Hyperscope: Break at Address…", place);
 			};
 			await breakAt("go_astray");
 			await page.page.keyboard.press("F5");

@@ -77,12 +77,25 @@ export class WorkbenchPage {
 		);
 	}
 
-	/** Types into the input box that a command shows, and takes it. */
+	/** Types into the input box that is open or about to open, and takes it. */
 	async answer(text: string): Promise<void> {
 		const box = this.page.locator(".quick-input-widget:visible .quick-input-box input").first();
-		await box.waitFor({ timeout: 10_000 });
-		await box.fill(text);
-		await this.page.keyboard.press("Enter");
+		await box.waitFor({ timeout: 5000 });
+		await box.fill(text, { timeout: 5000 });
+		await box.press("Enter", { timeout: 5000 });
+	}
+
+	/** Runs a command that asks for a text, and answers. A box that loses the focus to something else closes: then once more. */
+	async commandWithAnswer(title: string, text: string): Promise<void> {
+		await this.until(
+			async () => {
+				await this.command(title);
+				await this.answer(text);
+				return true;
+			},
+			`the answer to ${title}`,
+			60_000,
+		);
 	}
 
 	/** Waits until the editor of a file is there and its language is known: before, it takes no breakpoints. */
