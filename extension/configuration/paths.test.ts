@@ -2,11 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { resolvePath, resolvePaths } from "./paths.ts";
 
-const disk = { scheme: "file", path: "/work/k", fsPath: "/work/k", withPath: (path: string) => `file://${path}` };
+const disk = { scheme: "file", path: "/kernels/k", fsPath: "/kernels/k", withPath: (path: string) => `file://${path}` };
 const virtual = { scheme: "memfs", path: "/", fsPath: "/", withPath: (path: string) => `memfs://mount${path}` };
 
 test("relative paths start at the workspace folder", () => {
-	assert.equal(resolvePath("a.elf", disk), "/work/k/a.elf");
+	assert.equal(resolvePath("a.elf", disk), "/kernels/k/a.elf");
 	assert.equal(resolvePath("/x/a.elf", disk), "/x/a.elf");
 	assert.equal(resolvePath("C:\\a.elf", disk), "C:\\a.elf");
 	assert.equal(resolvePath("a.elf", undefined), "a.elf");
@@ -24,10 +24,10 @@ test("every path of a configuration is resolved, nothing else", () => {
 		disk,
 	);
 	assert.deepEqual(resolved, {
-		program: "/work/k/k",
+		program: "/kernels/k/k",
 		append: "a/b",
-		disks: ["/work/k/d"],
-		symbolFiles: ["/work/k/s", { path: "/work/k/t", offset: 1 }],
+		disks: ["/kernels/k/d"],
+		symbolFiles: ["/kernels/k/s", { path: "/kernels/k/t", offset: 1 }],
 		initrd: "",
 	} as never);
 });
