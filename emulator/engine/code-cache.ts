@@ -178,13 +178,14 @@ export class CodeCache {
 	/**
 	 * A block of exactly `count` instructions (at least 1, or up to the end of the block) that then returns to the run loop.
 	 * `record` is a block's first record, or the record of a crossing instruction.
+	 * @param returns also behind the last instruction of the block
 	 */
-	exactly(record: number, count: number, page: number): number {
+	exactly(record: number, count: number, page: number, returns = false): number {
 		const { u8, view } = this.physical;
 		const available = u8[record + Record.remaining]!;
 		const instructions = Math.min(count, available);
 		if (record !== SCRATCH) u8.copyWithin(SCRATCH, record, record + (available + 1) * Record.size);
-		if (instructions < available) {
+		if (returns || instructions < available) {
 			const end = SCRATCH + instructions * Record.size;
 			this.pseudo(end, PseudoHandler.end, view.getUint16(end + Record.offset, true));
 		}

@@ -192,9 +192,9 @@ export class RecordDecoder {
 					else u8[at + Record.register + 2] = Number(instruction.immediate(operand) & 0xffn);
 			}
 		}
-		u8[at + Record.flags] = flags | (inMemory ? MEMORY_OPERAND : 0);
-		const handler = this.tables.handlers[code * 2 + (inMemory ? 1 : 0)]!;
 		const repeated = (flags & (RecordFlags.rep | RecordFlags.repne)) !== 0 && instruction.isStringInstruction;
+		u8[at + Record.flags] = flags | (inMemory ? MEMORY_OPERAND : 0) | (repeated ? RecordFlags.repeated : 0);
+		const handler = this.tables.handlers[code * 2 + (inMemory ? 1 : 0)]!;
 		view.setUint16(at + Record.handler, handler === 0 ? PseudoHandler.undefined : handler, true);
 		return { code, length, endsBlock: handler === 0 || repeated || this.tables.endsBlock[code] === 1 };
 	}

@@ -1,7 +1,7 @@
 // Runs one processor: owns the generated interpreter's instance, finds blocks for it, and turns helpers' outcomes and faults
 // into what generated code does next. It knows instructions and their count, not time, interrupts or devices.
 
-import { JumpCache, Record, Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
+import { JumpCache, Record, RecordFlags, Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { builtInHelpers } from "./built-in-helpers.ts";
 import { CodeCache } from "./code-cache.ts";
 import { RecordDecoder } from "./decoder.ts";
@@ -10,13 +10,15 @@ import { Fault } from "./fault.ts";
 import { type Helper, Outcome, type ProcessorHooks } from "./helper.ts";
 import { instructionSet } from "./instruction-set.ts";
 import { PseudoHandler } from "./interpreter.ts";
+import { type InterpreterCalls, interpreterIn } from "./interpreter-instance.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import type { TranslationLookasideBuffer } from "./translation-lookaside-buffer.ts";
 
 /** Most instructions of one call into generated code: it has to return now and then so that V8 can replace it by optimised code. */
 const SLICE = 200_000;
 const STOLEN = 0x40000000;
-export class ExecutionEngine {
+
+export class ExecutionEngine implements InterpreterCalls {
 	readonly code: CodeCache;
 	private readonly run: (record: number) => number;
 	private readonly helpers: readonly Helper[];
@@ -50,17 +52,7 @@ export class ExecutionEngine {
 			if (!helper) throw new Error(`The processor has no helper "${name}"`);
 			return helper;
 		});
-		const instance = new WebAssembly.Instance(set.module, {
-			env: {
-				memory: physical.memory,
-				slowRead: (record: number, low: number, high: number, kind: number) => this.slowRead(record, low, high, kind),
-				slowWrite: (record: number, low: number, high: number, kind: number) => this.slowWrite(record, low, high, kind),
-				helper: (record: number, number: number, parameter: number) => this.callHelper(record, number, parameter),
-				lookup: () => this.lookup(),
-				link: (record: number) => this.link(record),
-			},
-		});
-		this.run = instance.exports.run as (record: number) => number;
+		this.run = interpreterIn(physical.memory, this);
 	}
 
 	/** Instructions retired since power-on, up to (not including) the current one. */
@@ -104,6 +96,18 @@ export class ExecutionEngine {
 		return ExitReason.fuel;
 	}
 
+	/**
+	 * Retires the instruction at State.rip, of a repeated string instruction at most so many iterations at once.
+	 * @param iterations at most 1000: in one go INS and OUTS do what a page holds, and are looked up again for more
+	 */
+	executeOne(iterations: number): ExitReason {
+		this.skipBreakpoint = true;
+		const record = this.exactBlock(1, true);
+		if (record === 0) return this.physical.i32[State.exitReason >> 2] as ExitReason;
+		const repeated = (this.physical.u8[record + Record.flags]! & RecordFlags.repeated) !== 0;
+		return this.enter(record, repeated ? iterations : 1);
+	}
+
 	/** Retires one instruction, whatever breakpoint lies on it. */
 	step(): ExitReason {
 		this.skipBreakpoint = true;
@@ -136,7 +140,7 @@ export class ExecutionEngine {
 	}
 
 	/** A block of at most `count` instructions at State.rip; 0 when there is something else to do first (exitReason). */
-	private exactBlock(count: number): number {
+	private exactBlock(count: number, returns = false): number {
 		const { i32 } = this.physical;
 		i32[State.exitReason >> 2] = ExitReason.none;
 		const skipped = this.skipBreakpoint;
@@ -145,17 +149,28 @@ export class ExecutionEngine {
 		if (record === 0) return 0;
 		const wanted = skipped ? 1 : count;
 		if (!skipped && this.physical.u8[record + Record.remaining]! <= count) return record;
-		return this.code.exactly(record, wanted, this.foundPage);
+		return this.code.exactly(record, wanted, this.foundPage, returns);
 	}
 
 	private foundPage = 0;
+
+	/** The page that follows linearly the one of the code at State.rip. @throws {Fault} */
+	private readonly nextPage = (): number => {
+		const rip = this.physical.i64[State.rip >> 3]!;
+		const offset = Number((rip + this.codeBase()) & 0xfffn);
+		return Math.floor(this.hooks.fetchAddress(rip + BigInt(4096 - offset)) / 4096);
+	};
+
+	private codeBase(): bigint {
+		return this.physical.i64[(segmentSlot(Segment.cs) + SegmentSlot.effectiveBase) >> 3]!;
+	}
 
 	/** The block at State.rip; delivers the faults of fetching. 0 when generated code has to be left: exitReason says why. */
 	private find(ignoreBreakpoints: boolean): number {
 		const { i32, i64 } = this.physical;
 		for (;;) {
 			const rip = i64[State.rip >> 3]!;
-			const linear = rip + i64[(segmentSlot(Segment.cs) + SegmentSlot.effectiveBase) >> 3]!;
+			const linear = rip + this.codeBase();
 			const inEntry = linear >= this.hostEntryStart && linear < this.hostEntryEnd;
 			if (inEntry && i32[State.cpl >> 2] === 0 && !this.hooks.runsGuest) {
 				i32[State.exitReason >> 2] = ExitReason.hostEntry;
@@ -166,8 +181,7 @@ export class ExecutionEngine {
 				const offset = address & 0xfff;
 				this.foundPage = Math.floor(address / 4096);
 				const mode = i32[State.codeSize >> 2]!;
-				const nextPage = () => Math.floor(this.hooks.fetchAddress(rip + BigInt(4096 - offset)) / 4096);
-				const record = this.code.block(address, mode, nextPage, ignoreBreakpoints);
+				const record = this.code.block(address, mode, this.nextPage, ignoreBreakpoints);
 				i64[State.ripBase >> 3] = rip - BigInt(offset);
 				return record;
 			} catch (fault) {
@@ -177,7 +191,8 @@ export class ExecutionEngine {
 		}
 	}
 
-	private lookup(): number {
+	/** InterpreterCalls. */
+	lookup(): number {
 		this.currentRecord = 0;
 		// The last instruction of the budget has retired: the faults of fetching at its target belong to the next one.
 		if (this.physical.i32[State.fuel >> 2]! <= 0) {
@@ -187,7 +202,7 @@ export class ExecutionEngine {
 		const record = this.find(false);
 		if (record !== 0 && this.code.isLinkable(record)) {
 			const { i32, i64 } = this.physical;
-			const linear = i64[State.rip >> 3]! + i64[(segmentSlot(Segment.cs) + SegmentSlot.effectiveBase) >> 3]!;
+			const linear = i64[State.rip >> 3]! + this.codeBase();
 			const low = Number(BigInt.asIntN(32, linear));
 			const entry = JumpCache.base + ((low ^ (low >>> 12)) & (JumpCache.entries - 1)) * JumpCache.entrySize;
 			i64[(entry + JumpCache.linear) >> 3] = linear;
@@ -197,8 +212,8 @@ export class ExecutionEngine {
 		return record;
 	}
 
-	/** The block at State.rip, remembered in the branch's record when both lie in one page. */
-	private link(branch: number): number {
+	/** InterpreterCalls. The block at State.rip, remembered in the branch's record when both lie in one page. */
+	link(branch: number): number {
 		const flushes = this.code.flushes;
 		const { i32, i64 } = this.physical;
 		const base = i64[State.ripBase >> 3]!;
@@ -214,7 +229,8 @@ export class ExecutionEngine {
 		return record;
 	}
 
-	private callHelper(record: number, number: number, parameter: number): number {
+	/** InterpreterCalls. */
+	callHelper(record: number, number: number, parameter: number): number {
 		const { i32, u8 } = this.physical;
 		this.beginHelper(record);
 		try {
@@ -236,7 +252,8 @@ export class ExecutionEngine {
 		i64[State.rip >> 3] = i64[State.ripBase >> 3]! + BigInt(view.getUint16(record + Record.offset, true));
 	}
 
-	private slowRead(record: number, low: number, high: number, kind: number): number {
+	/** InterpreterCalls. */
+	slowRead(record: number, low: number, high: number, kind: number): number {
 		this.beginHelper(record);
 		try {
 			this.hooks.slowRead(record, low, high, kind);
@@ -248,7 +265,8 @@ export class ExecutionEngine {
 		}
 	}
 
-	private slowWrite(record: number, low: number, high: number, kind: number): number {
+	/** InterpreterCalls. */
+	slowWrite(record: number, low: number, high: number, kind: number): number {
 		this.beginHelper(record);
 		try {
 			this.hooks.slowWrite(record, low, high, kind);

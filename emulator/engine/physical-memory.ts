@@ -26,9 +26,9 @@ export class PhysicalMemory {
 	readonly i64: BigInt64Array;
 	readonly view: DataView;
 	/** PageKind of every page below 4 GiB. */
-	readonly kind = new Uint8Array(PAGES_BELOW_4G);
+	readonly kind: Uint8Array;
 	/** Nonzero for pages that hold decoded code; the engine sets it, every writer must ask it. */
-	readonly hasCode = new Uint8Array(PAGES_BELOW_4G);
+	readonly hasCode: Uint8Array;
 	bus: PhysicalBus | undefined;
 	/** Called for a write into a page with `hasCode`, before the bytes change. */
 	onCodeWrite: (address: number, length: number) => void = () => {};
@@ -54,6 +54,8 @@ export class PhysicalMemory {
 		this.i32 = new Int32Array(this.memory.buffer);
 		this.i64 = new BigInt64Array(this.memory.buffer);
 		this.view = new DataView(this.memory.buffer);
+		this.kind = pageMarks(recycled?.kind);
+		this.hasCode = pageMarks(recycled?.hasCode);
 		this.kind.fill(PageKind.ram, 0, ramBytes / 4096);
 		this.kind.fill(PageKind.rom, PAGES_BELOW_4G - romBytes / 4096);
 		for (let page = 0; page < SHADOW_PAGES; page++) this.shadowPlaces[page] = RAM_BASE + (SHADOW_FIRST + page) * 4096;
@@ -158,6 +160,11 @@ export class PhysicalMemory {
 		}
 		return true;
 	}
+}
+
+/** A zero for every page below 4 GiB. @param recycled of a memory that is no longer used */
+export function pageMarks(recycled?: Uint8Array): Uint8Array {
+	return recycled?.fill(0) ?? new Uint8Array(PAGES_BELOW_4G);
 }
 
 /** WebAssembly memory as it was when it was new, but for records, which are written before they are read; undefined when it has another size. */

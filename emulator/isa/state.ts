@@ -171,4 +171,12 @@ export const Record = {
 	immediate: 24,
 } as const;
 
-export const RecordFlags = { rep: 1, repne: 2, lock: 4, operandSize16: 8, addressSizeOverride: 16 } as const;
+export const RecordFlags = {
+	rep: 1,
+	repne: 2,
+	lock: 4,
+	operandSize16: 8,
+	addressSizeOverride: 16,
+	/** A string instruction with a repeat prefix. */
+	repeated: 32,
+} as const;

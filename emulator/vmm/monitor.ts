@@ -43,6 +43,8 @@ export interface MonitorSurroundings {
 	readonly ports: GuestPorts;
 	acknowledgeInterrupt(): number;
 	readonly observer: MonitorObserver;
+	/** Guest-physical memory of a VMM that is no longer used. */
+	readonly recycled?: GuestPhysicalMemory | undefined;
 }
 
 export class Monitor<Kernel extends KernelExecution = KernelExecution> {
@@ -74,7 +76,7 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 	constructor(
 		readonly host: HostMachine,
 		guestMemoryBytes: number,
-		{ ports, acknowledgeInterrupt, observer }: MonitorSurroundings,
+		{ ports, acknowledgeInterrupt, observer, recycled }: MonitorSurroundings,
 		kernelRunsDirectly: boolean,
 		makeKernel: (monitor: Monitor) => Kernel,
 	) {
@@ -92,7 +94,7 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 		this.control = new HostControl(host, this.vmm, !kernelRunsDirectly);
 		this.vcpu = new VirtualCpu(this.vmm);
 		this.registers = new GuestRegisters(this.control.state);
-		this.physical = new GuestPhysicalMemory(physical, this.frames, guestMemoryBytes);
+		this.physical = new GuestPhysicalMemory(physical, this.frames, guestMemoryBytes, 0, recycled);
 		this.shadow = new ShadowPageTables(
 			physical,
 			this.frames,

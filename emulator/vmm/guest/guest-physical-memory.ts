@@ -2,7 +2,7 @@
 // memory-mapped devices. It offers the same surface as the host's PhysicalMemory, so that loaders serve both.
 
 import type { PhysicalBus, PhysicalMemory } from "../../engine/physical-memory.ts";
-import { PageKind } from "../../engine/physical-memory.ts";
+import { PageKind, pageMarks } from "../../engine/physical-memory.ts";
 import { RAM_BASE } from "../../isa/state.ts";
 import type { HostFrames } from "../host-frames.ts";
 
@@ -12,7 +12,7 @@ export class GuestPhysicalMemory {
 	/** Host frame of each guest RAM page, or -1 when the page was never touched. */
 	readonly pmap: Int32Array;
 	/** PageKind of every guest page below 4 GiB. */
-	readonly kind = new Uint8Array(1 << 20);
+	readonly kind: Uint8Array;
 	bus: PhysicalBus | undefined;
 	/** Called after bytes of a page changed by another hand than the guest's own untraced stores. */
 	onWrite: (address: number, length: number) => void = () => {};
@@ -29,13 +29,16 @@ export class GuestPhysicalMemory {
 	/**
 	 * @param ramBytes a multiple of 4096.
 	 * @param romBytes bytes of ROM that end at 4 GiB, a multiple of 4096.
+	 * @param recycled that of a VMM that is no longer used
 	 */
 	constructor(
 		readonly host: PhysicalMemory,
 		private readonly frames: HostFrames,
 		readonly ramBytes: number,
 		romBytes = 0,
+		recycled?: GuestPhysicalMemory,
 	) {
+		this.kind = pageMarks(recycled?.kind);
 		this.pmap = new Int32Array(ramBytes / 4096).fill(UNTOUCHED);
 		this.kind.fill(PageKind.ram, 0, ramBytes / 4096);
 		for (let page = this.kind.length - romBytes / 4096; page < this.kind.length; page++) {

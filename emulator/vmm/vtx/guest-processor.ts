@@ -26,7 +26,7 @@ export class GuestProcessor implements Processor {
 	readonly id = VCPU;
 	readonly kind = "vcpu";
 	private monitor!: Monitor;
-	private virtual!: VirtualProcessor;
+	private virtual: VirtualProcessor | undefined;
 	private file!: RegisterFile;
 	private memory!: GuestMemoryView;
 	private remapping: RemappingView | undefined;
@@ -35,14 +35,15 @@ export class GuestProcessor implements Processor {
 	attach(monitor: Monitor, remapping?: RemappingView): void {
 		this.monitor = monitor;
 		this.remapping = remapping;
-		this.virtual = new VirtualProcessor(monitor.host, monitor.vmcs, monitor.mmu);
+		this.virtual = new VirtualProcessor(monitor.host, monitor.vmcs, monitor.mmu, {}, this.virtual);
 		this.file = new RegisterFile(this.virtual.processor);
 		this.memory = new GuestMemoryView(monitor.physical, () => inspectedTables(this.current().state));
 	}
 
 	/** The guest's state now, in a processor of the view's own. */
 	private current(): VirtualProcessor {
-		const { virtual, monitor } = this;
+		const { monitor } = this;
+		const virtual = this.virtual!;
 		virtual.adopt(monitor.emulator);
 		if (monitor.control.inGuest) virtual.loadRunning();
 		else virtual.load();
@@ -105,7 +106,7 @@ export class GuestProcessor implements Processor {
 		this.file.write(name, value);
 		const { control } = this.monitor;
 		if (!control.inGuest) {
-			this.virtual.store();
+			this.virtual!.store();
 			return;
 		}
 		new RegisterFile(this.monitor.host.processor).write(name, value);

@@ -99,6 +99,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 				hiddenFault: (linear, errorCode) => this.seeHiddenFault(linear, errorCode),
 			},
 			this.configuration.mmu,
+			this.monitor,
 		);
 		const { monitor } = this;
 		monitor.physical.bus = guestDevices.memory;
@@ -157,6 +158,17 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 
 	processors(): Processor[] {
 		return [this.vcpu, this.pcpu];
+	}
+
+	/** Iterations seen by workDone(). */
+	private iterationsSeen = 0;
+
+	/** One exit may mean thousands of accesses to a device: a guest that makes many must not keep the caller waiting. */
+	protected override workDone(): number {
+		const { iterations } = this.monitor.emulator;
+		const done = Math.max(0, iterations - this.iterationsSeen);
+		this.iterationsSeen = iterations;
+		return done;
 	}
 
 	protected beforeRun(pass: boolean): void {

@@ -23,8 +23,10 @@ const GUEST_FRAMES = 1 << 20;
 const GUEST_BASE = GUEST_FRAMES * 4096;
 const MOST_FRAMES = 1 << 27;
 const INSTRUCTION_BYTES = 15;
-/** Iterations of a repeated instruction in one go; the rest comes after the interrupts. */
+/** Iterations of a repeated instruction before the VMM goes back to the guest: the rest comes after the interrupts. */
 const BURST = 4096;
+/** Those of them that the engine does before it looks at the instruction anew. */
+const AT_ONCE = 1000;
 
 /** An event that the hardware was delivering. */
 export interface DeliveringEvent {
@@ -42,6 +44,8 @@ export class InstructionEmulator extends VirtualProcessor {
 	private delivers = false;
 	/** Instructions executed. */
 	executed = 0;
+	/** Iterations of repeated instructions beyond the first. */
+	iterations = 0;
 	/** Told when an instruction has brought the guest into another mode. */
 	onModeSwitch: (mode: string, previous: string) => void = () => {};
 
@@ -52,8 +56,9 @@ export class InstructionEmulator extends VirtualProcessor {
 		memory: GuestPhysicalMemory,
 		ports: PortBus,
 		ferr: () => void,
+		recycled?: InstructionEmulator,
 	) {
-		super(host, vmcs, mmu, { ports, ferr, retired: () => this.engine.retired });
+		super(host, vmcs, mmu, { ports, ferr, retired: () => this.engine.retired }, recycled);
 		const { physical, processor } = this;
 		this.engine = new ExecutionEngine(physical, processor.core.tlb, processor);
 		physical.bus = {
@@ -111,12 +116,14 @@ export class InstructionEmulator extends VirtualProcessor {
 		this.fetched.length = 0;
 		const { rip, modeName } = state;
 		const traced = (state.flagsRest & Eflags.TF) !== 0;
-		for (let burst = 0; burst < BURST; burst++) {
+		const begin = engine.retired;
+		while (engine.retired - begin < BURST) {
 			const { retired } = engine;
-			engine.execute(1);
+			engine.executeOne(traced ? 1 : AT_ONCE);
 			if (this.raised || engine.retired === retired || state.rip !== rip || traced) break;
 			if (state.i32[Internal.activity >> 2] !== 0) break;
 		}
+		this.iterations += Math.max(0, engine.retired - begin - 1);
 		const raised = this.takeRaised();
 		if (traced && !raised) state.i32[Internal.pendingDebug >> 2]! |= PendingDebug.singleStep;
 		this.store();

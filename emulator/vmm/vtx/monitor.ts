@@ -75,6 +75,7 @@ export class Monitor {
 	/** The VMM works: guest interrupts wait until it goes back. */
 	private inside = false;
 
+	/** @param recycled a VMM that is no longer used: the parts of its memory are taken over */
 	constructor(
 		readonly host: HostMachine,
 		guestMemoryBytes: number,
@@ -82,12 +83,13 @@ export class Monitor {
 		private readonly devices: PcDevices,
 		private readonly observer: MonitorObserver,
 		mmu: "ept" | "shadow" = "ept",
+		recycled?: Monitor,
 	) {
 		const { physical } = host;
 		this.frames = new HostFrames(FIRST_FRAME, physical.ramBytes / 4096);
 		this.control = new HostControl(host, this.frames.allocateRun(Area.end / 4096) * 4096);
 		this.vmcs = this.control.vmcs;
-		this.physical = new GuestPhysicalMemory(physical, this.frames, guestMemoryBytes, romBytes);
+		this.physical = new GuestPhysicalMemory(physical, this.frames, guestMemoryBytes, romBytes, recycled?.physical);
 		const flush = () => host.processor.core.paging.flush();
 		this.mmu =
 			mmu === "ept"
@@ -98,7 +100,15 @@ export class Monitor {
 		this.physical.onPageChange = (page) => this.mmu.pageChanged(page);
 		this.physical.onWrite = (address, length) => this.mmu.memoryWritten(address, length);
 		const ferr = () => devices.coprocessorError.assert();
-		this.emulator = new InstructionEmulator(host, this.vmcs, this.mmu, this.physical, devices.ports, ferr);
+		this.emulator = new InstructionEmulator(
+			host,
+			this.vmcs,
+			this.mmu,
+			this.physical,
+			devices.ports,
+			ferr,
+			recycled?.emulator,
+		);
 		this.emulator.processor.connectLocalApic(devices.localApicPort);
 		this.injection = new EventInjection(this.control, () => devices.acknowledge());
 	}

@@ -36,15 +36,16 @@ const LIVE: readonly (readonly [start: number, end: number])[] = [
 export class VirtualProcessor {
 	readonly processor: ArchitecturalProcessor;
 	readonly state: ProcessorState;
-	protected readonly physical: PhysicalMemory;
+	readonly physical: PhysicalMemory;
 
 	constructor(
 		protected readonly host: HostMachine,
 		protected readonly vmcs: VmcsMemory,
 		protected readonly mmu: GuestMmu,
 		parts: { readonly ports?: PortBus; readonly ferr?: () => void; readonly retired?: () => number } = {},
+		recycled?: VirtualProcessor,
 	) {
-		this.physical = new PhysicalMemory(2 * 4096);
+		this.physical = new PhysicalMemory(2 * 4096, 0, recycled?.physical);
 		this.processor = new ArchitecturalProcessor({
 			physical: this.physical,
 			tlb: new TranslationLookasideBuffer(this.physical),
