@@ -1,9 +1,10 @@
 // What a debugger sees of a remapping unit: requesters, faults, walks and device addresses; nothing of it has side effects.
 
-import type { DmaPath } from "../devices/dma-port.ts";
-import { describeReason } from "../devices/iommu/fault-reason.ts";
+import { type DmaPath, INTERRUPT_RANGE } from "../devices/dma-port.ts";
+import { describeReason, FaultReason } from "../devices/iommu/fault-reason.ts";
 import type { RemappingUnit, StoppedRequest } from "../devices/iommu/remapping-unit.ts";
 import { type TableStep, TranslationType, WalkFault } from "../devices/iommu/table-walk.ts";
+import type { FaultRecord } from "./dma-faults.ts";
 import type { IommuDevice, IommuFault, IommuView, SourceId } from "./hypervisor-views.ts";
 import { type Address, MachineError, type Walk, type WalkStep } from "./virtual-machine.ts";
 import type { VmEventField } from "./vm-events.ts";
@@ -36,7 +37,8 @@ export function stoppedFields(request: StoppedRequest): VmEventField[] {
 }
 
 export class RemappingView implements IommuView {
-	private recent: IommuFault[] = [];
+	/** The newest first. */
+	private recent: { readonly request: StoppedRequest; readonly instructionCount: number }[] = [];
 
 	/** @param path tells which requesters there are. */
 	constructor(
@@ -66,15 +68,7 @@ export class RemappingView implements IommuView {
 
 	/** Remembers a stopped request. */
 	add(request: StoppedRequest, instructionCount: number): void {
-		const { source, address, access, reason, detail } = request;
-		this.recent.unshift({
-			instructionCount,
-			source,
-			address,
-			access,
-			reason,
-			meaning: `${describeReason(reason)} (${detail})`,
-		});
+		this.recent.unshift({ request, instructionCount });
 		if (this.recent.length > MOST_FAULTS) this.recent.length = MOST_FAULTS;
 	}
 
@@ -83,7 +77,23 @@ export class RemappingView implements IommuView {
 	}
 
 	faults(): IommuFault[] {
-		return [...this.recent];
+		return this.recent.map(({ request: { source, address, access, reason, detail }, instructionCount }) => {
+			return { instructionCount, source, address, access, reason, meaning: `${describeReason(reason)} (${detail})` };
+		});
+	}
+
+	/** The stopped request that a fault record tells of; what the record itself says when it is no longer remembered. */
+	requestOf(record: FaultRecord): StoppedRequest {
+		const { source, reason, information } = record;
+		const found = this.recent.find(
+			({ request }) => request.source === source && request.reason === reason && request.information === information,
+		);
+		if (found) return found.request;
+		const isInterrupt = reason >= FaultReason.interruptRequestReserved;
+		const access = isInterrupt ? "interrupt" : record.read ? "read" : "write";
+		const address = isInterrupt ? INTERRUPT_RANGE : information;
+		const meaning = describeReason(reason);
+		return { source, reason, information, access, address, meaning, silent: false, detail: "as recorded", number: 0 };
 	}
 
 	/** Name of a requester; undefined when no device has that number. */

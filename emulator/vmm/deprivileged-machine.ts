@@ -86,7 +86,7 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 		monitor.physical.bus = devices.memory;
 		monitor.vcpu.msrs.localApic = devices.localApicPort;
 		monitor.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
-		this.assignDevices(monitor.physical, monitor.frames);
+		this.assignDevices(monitor.physical, monitor.frames, monitor.messages);
 		this.vcpu.attach(monitor, this.remapping);
 		const kernel = monitor.guest.kernelRunsDirectly ? "guest kernel, directly" : "translation cache";
 		this.pcpu.attach(host, kernel, this.remapping);

@@ -3,7 +3,7 @@
 
 import type { DiskImage } from "../devices/ata/disk-image.ts";
 import type { DmaPath } from "../devices/dma-port.ts";
-import { iommuStatistics, watchRemapping } from "../machine/dma-faults.ts";
+import { type DmaFaultSurroundings, iommuStatistics, reportRecord, watchRemapping } from "../machine/dma-faults.ts";
 import { type BackedMemory, dmaMemory } from "../machine/dma-memory.ts";
 import { describeException } from "../machine/exception-names.ts";
 import { HostMachine } from "../machine/host-machine.ts";
@@ -23,6 +23,7 @@ import {
 } from "../machine/virtual-machine.ts";
 import { VmEventLog } from "../machine/vm-events.ts";
 import { GuestRefusal } from "./guest/guest-context.ts";
+import type { MessageInterrupts } from "./io/message-interrupts.ts";
 import { AssignedLines, assignable, Passthrough, type PinnedMemory, remappingTableBytes } from "./io/passthrough.ts";
 import type { FrameSource } from "./io/remapping-tables.ts";
 
@@ -177,18 +178,26 @@ export abstract class HostedMachine {
 
 	/** Requests that the host's remapping unit stops are events of this machine. */
 	private watchUnit(): void {
-		this.remapping = watchRemapping(this.host.devices.optional, {
+		this.remapping = watchRemapping(this.host.devices.optional, this.faultSurroundings);
+	}
+
+	private get faultSurroundings(): DmaFaultSurroundings {
+		return {
 			events: this.events,
 			now: () => this.host.engine.retired,
 			filters: () => this.filters,
 			stop: (stop) => this.stopAt(stop),
-		});
+			byInterrupt: this.lines !== undefined,
+		};
 	}
 
 	/** Gives the host's devices to the guest when the configuration says so; to be called before the guest's devices are reset. */
-	protected assignDevices(memory: PinnedMemory, frames: FrameSource): void {
+	protected assignDevices(memory: PinnedMemory, frames: FrameSource, messages: MessageInterrupts): void {
 		if (!this.lines) return;
-		this.passthrough = new Passthrough(this.host, this.guestDevices, memory, frames);
+		const { host, guestDevices, remapping, faultSurroundings } = this;
+		this.passthrough = new Passthrough(host, guestDevices, memory, frames, messages, (fault) =>
+			reportRecord(fault, remapping!, faultSurroundings),
+		);
 		this.lines.connect(this.guestDevices);
 	}
 

@@ -19,6 +19,7 @@ import { GuestCode } from "./guest-code.ts";
 import { HostControl, type HostFrame } from "./host-control.ts";
 import { HostFrames } from "./host-frames.ts";
 import { InterruptWindow } from "./interrupt-window.ts";
+import { MessageInterrupts } from "./io/message-interrupts.ts";
 import type { KernelExecution, KernelPosition } from "./kernel-execution.ts";
 import { HostVector, VMM_BASE, VMM_BYTES } from "./layout.ts";
 import type { MonitorObserver, MonitorStatistics } from "./monitor-observer.ts";
@@ -67,6 +68,8 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 	readonly work: WorkLoop;
 	readonly user: UserExecution;
 	readonly kernel: Kernel;
+	/** Interrupts of the host that devices raise by message. */
+	readonly messages: MessageInterrupts;
 	readonly statistics: MonitorStatistics = { directExecution: 0, trueFaults: 0, interruptsDelivered: 0 };
 	/** The host stands in the VMM's idle loop. */
 	private idle = false;
@@ -82,6 +85,7 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 	) {
 		const { physical } = host;
 		this.observer = observer;
+		this.messages = new MessageInterrupts(host.devices.memory);
 		this.frames = new HostFrames(FIRST_FRAME, physical.ramBytes / 4096);
 		const area = this.frames.allocateRun(VMM_BYTES / 4096);
 		this.vmm = new VmmMemory(physical, area * 4096);
@@ -229,7 +233,7 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 		const frame = control.readFrame();
 		if (this.idle) {
 			this.idle = false;
-			control.endInterrupt();
+			this.takeInterrupt(frame.vector);
 			work.run(() => this.resume());
 			return;
 		}
@@ -251,12 +255,18 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 		this.work.proceed(() => this.resume());
 	}
 
+	/** The host was interrupted: ends the service, and handles what a device has sent. False when the vector is no interrupt's. */
+	takeInterrupt(vector: number): boolean {
+		if (vector < HostVector.interrupts || vector >= HostVector.interrupts + 16) return this.messages.take(vector);
+		this.control.endInterrupt();
+		return true;
+	}
+
 	private fromUserCode(frame: HostFrame): void {
 		const { vcpu } = this;
 		this.statistics.directExecution++;
 		const { vector } = frame;
-		if (isHostInterrupt(vector)) {
-			this.control.endInterrupt();
+		if (this.takeInterrupt(vector)) {
 			this.interrupts.notice();
 			this.resume();
 			return;
@@ -401,9 +411,4 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 		if (reasons & Trace.code) this.kernel.translations?.codeChanged(page, address & 0xfff, (address & 0xfff) + length);
 		if (reasons & Trace.descriptors) this.descriptors.written(address, length);
 	}
-}
-
-/** One of the vectors of the host's own interrupt controllers. */
-export function isHostInterrupt(vector: number): boolean {
-	return vector >= HostVector.interrupts && vector < HostVector.interrupts + 16;
 }

@@ -45,6 +45,12 @@ for (const vmm of ["none", "bt", "hvm"] as const)
 		assert.equal(output(), expected);
 	});
 
+test("under none the engine interrupts by message", () => {
+	const { machine, output } = start({ append: "msi" });
+	assert.deepEqual(finish(machine, 10_000_000), { reason: "debug-exit", value: 0 });
+	assert.match(output(), /interrupts of the engine: 2, by message\n/);
+});
+
 test("alarms that an instruction asks for come at their moment, however the run is sliced", () => {
 	const counts = [10_000_000, 997, 13].map((slice) => {
 		const { machine } = start({});
@@ -81,8 +87,10 @@ for (const vmm of ["trap", "bt", "hvm"] as const) {
 		assert.deepEqual([fault!.source, fault!.address, fault!.access, fault!.reason], [0x20, BigInt(STRAY), "write", 5]);
 		assert.equal(others.length, 0);
 		const registers = machine.devices().find(({ name }) => name === unit!.name)!.registers;
+		// The VMM has taken the fault: the record is free again, its address still there.
 		assert.equal(registers.find(({ name }) => name === "FRCD0 low")!.value, BigInt(STRAY));
-		assert.match(registers.find(({ name }) => name === "FRCD0 high")!.meaning!, /no permission to write/);
+		assert.equal(registers.find(({ name }) => name === "FRCD0 high")!.meaning, "free");
+		assert.equal(registers.find(({ name }) => name === "FSTS")!.value, 0);
 		const { translated, blocked } = machine.statistics().iommu as { translated: number; blocked: number };
 		assert.ok(translated > 10, String(translated));
 		assert.equal(blocked, 1);
@@ -90,6 +98,36 @@ for (const vmm of ["trap", "bt", "hvm"] as const) {
 			machine.events!.read({ kinds: ["dma-fault"], limit: 10 }).map(({ reason }) => reason),
 			["no permission to write"],
 		);
+	});
+
+	test(`passed through under ${vmm}, the engine interrupts by message: the guest's is the guest's, the function's the VMM's`, () => {
+		const { machine, output } = start({ vmm, io: "passthrough", append: "msi" });
+		assert.deepEqual(finish(machine, 10_000_000), { reason: "debug-exit", value: 0 });
+		assert.match(output(), /fill: done.*contents right\ninterrupts of the engine: 2, by message\n/);
+		const messages = machine.devices().flatMap(({ name, registers }) => {
+			const of = (register: string) => registers.find((one) => one.name === register)?.value;
+			return name.includes("DMA engine") ? [[name, of("MSI address"), of("MSI data")]] : [];
+		});
+		assert.deepEqual(messages, [
+			["DMA engine, as the guest sees it", 0xfee0_0000, 0x30],
+			["DMA engine", 0xfee0_0030, 0],
+		]);
+		const { blocked } = machine.statistics().iommu as { blocked: number };
+		assert.equal(blocked, 0);
+	});
+
+	test(`passed through under ${vmm}, an interrupt message that nobody asked for is stopped, recorded and told`, () => {
+		const { machine, output } = start({ vmm, io: "passthrough", append: "msi stray=0xfee00000" });
+		machine.setEventFilters([{ id: 7, event: "dma-fault" }]);
+		const stop = finish(machine, 10_000_000);
+		assert.ok(stop.reason === "event" && stop.event === "dma-fault" && stop.source === 0x20, stop.reason);
+		assert.match(
+			stop.description,
+			/DMA engine \(00:04.0\): interrupt request at 0xfee00000 was stopped: compatibility-format/,
+		);
+		assert.deepEqual(finish(machine, 10_000_000), { reason: "debug-exit", value: 0 });
+		assert.match(output(), /stray fill at 0xfee00000\nstopped: write aborted, 0 bytes moved\ndone/);
+		assert.equal(machine.iommus![0]!.faults().length, 1);
 	});
 
 	test(`without a remapping unit the same program overwrites the memory of the VMM (${vmm})`, () => {

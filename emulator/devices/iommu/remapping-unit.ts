@@ -40,6 +40,8 @@ export interface StoppedRequest extends RemappingFault {
 	/** Device address; for "interrupt" the address of the request. */
 	readonly address: bigint;
 	readonly access: "read" | "write" | "interrupt";
+	/** As a fault record has it (FI): the page of the device address, or the index of an interrupt request at bit 48. */
+	readonly information: bigint;
 	readonly meaning: string;
 	/** Order of the stop since power-on, from 1. */
 	readonly number: number;
@@ -227,6 +229,7 @@ export class RemappingUnit implements Device, RegisterBlock, DmaRemapping {
 			source,
 			address,
 			access,
+			information,
 			meaning: describeReason(reason),
 			number: this.blocked,
 		});

@@ -12,6 +12,14 @@ import {
 	STATUS,
 } from "../../devices/pci-configuration-space.ts";
 
+import {
+	AssignedMessages,
+	type Configuration,
+	findMessages,
+	type Message,
+	type MessageRoute,
+} from "./assigned-messages.ts";
+
 /** The function's configuration space on the host's bus. */
 export interface HostFunction {
 	readonly name: string;
@@ -21,23 +29,42 @@ export interface HostFunction {
 	/** The registers behind a base address register, wherever the VMM has put them on the host. */
 	registers(number: number): RegisterBlock;
 	reset(): void;
+	/** The way of its messages, for a function that has the capability. */
+	readonly route: MessageRoute;
 }
 
 const DEVICE_SPECIFIC = 0x40;
 /** Status bit 4, in the low byte: a capability list. */
 const CAPABILITY_LIST = 0x10;
 
-/** Header: the VMM's, but for command and status. Behind it: the host's, unless it holds capabilities, which the guest does not get. */
+/**
+ * Header: the VMM's, but for command and status. Behind it: the host's, unless it holds capabilities. Of these the guest gets MSI alone,
+ * which is the VMM's too.
+ */
 class AssignedConfiguration extends PciConfigurationSpace {
+	readonly messages: AssignedMessages | undefined;
+	private readonly hasCapabilities: boolean;
+
 	constructor(
 		private readonly host: HostFunction,
 		mapper: PciMapper,
 	) {
 		super(guestIdentity(host), mapper);
-	}
-
-	private get hasCapabilities(): boolean {
-		return this.host.readConfiguration(CAPABILITIES_POINTER, 1) !== 0;
+		const ofHost: Configuration = {
+			read: (offset, size) => host.readConfiguration(offset, size),
+			write: (offset, size, value) => host.writeConfiguration(offset, size, value),
+		};
+		const ofGuest: Configuration = {
+			read: (offset, size) => super.read(offset, size),
+			write: (offset, size, value) => super.write(offset, size, value),
+		};
+		this.hasCapabilities = host.readConfiguration(CAPABILITIES_POINTER, 1) !== 0;
+		const offset = this.hasCapabilities ? findMessages(ofHost) : undefined;
+		if (offset === undefined) return;
+		this.messages = new AssignedMessages(ofHost, ofGuest, offset, host.route);
+		const { mask, value } = this.messages.initial;
+		this.allowWrites(offset, mask, value);
+		this.allowWrites(CAPABILITIES_POINTER, [0], [offset]);
 	}
 
 	override read(offset: number, size: AccessSize): number {
@@ -47,9 +74,16 @@ class AssignedConfiguration extends PciConfigurationSpace {
 	}
 
 	private readByte(offset: number): number {
-		if (offset >= DEVICE_SPECIFIC) return this.hasCapabilities ? 0 : this.host.readConfiguration(offset, 1);
-		if (offset === STATUS) return this.host.readConfiguration(offset, 1) & ~CAPABILITY_LIST;
-		return offset === STATUS + 1 ? this.host.readConfiguration(offset, 1) : super.read(offset, 1);
+		const { messages, host } = this;
+		if (offset >= DEVICE_SPECIFIC) {
+			if (messages?.covers(offset)) return super.read(offset, 1);
+			return this.hasCapabilities ? 0 : host.readConfiguration(offset, 1);
+		}
+		if (offset === STATUS) {
+			const status = host.readConfiguration(offset, 1);
+			return messages ? status : status & ~CAPABILITY_LIST;
+		}
+		return offset === STATUS + 1 ? host.readConfiguration(offset, 1) : super.read(offset, 1);
 	}
 
 	override write(offset: number, size: AccessSize, value: number): void {
@@ -62,6 +96,21 @@ class AssignedConfiguration extends PciConfigurationSpace {
 			else if (at === STATUS + 1) this.host.writeConfiguration(at, 1, byte);
 			else if (at >= DEVICE_SPECIFIC && !this.hasCapabilities) this.host.writeConfiguration(at, 1, byte);
 		}
+		this.messages?.follow();
+	}
+
+	override reset(): void {
+		super.reset();
+		this.messages?.follow();
+	}
+
+	override restore(state: unknown): void {
+		super.restore(state);
+		this.messages?.follow();
+	}
+
+	override registers(): RegisterView[] {
+		return [...super.registers(), ...(this.messages?.registers() ?? [])];
 	}
 }
 
@@ -75,7 +124,7 @@ function guestIdentity(host: HostFunction): PciIdentity {
 /** What of it is saved: the guest's configuration space. The function itself is a device of the host. */
 export class AssignedFunction implements Device {
 	readonly name: string;
-	readonly configuration: PciConfigurationSpace;
+	readonly configuration: AssignedConfiguration;
 
 	constructor(
 		private readonly host: HostFunction,
@@ -87,6 +136,11 @@ export class AssignedFunction implements Device {
 		const command = [host.readConfiguration(COMMAND, 1), host.readConfiguration(COMMAND + 1, 1)];
 		this.configuration.allowWrites(COMMAND, [0x47, 0x05], command);
 		this.configuration.updateMappings();
+	}
+
+	/** What the guest wants to be sent as the function's message; undefined while its messages are off. */
+	get message(): Message | undefined {
+		return this.configuration.messages?.message;
 	}
 
 	/** The guest's bus is reset: the function as well, so that no transfer of its former life goes on. */

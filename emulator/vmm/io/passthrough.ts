@@ -3,17 +3,23 @@
 // for a device cannot wait until a page is there.
 
 import type { AccessSize, InterruptLine, RegisterBlock } from "../../devices/device.ts";
-import type { SourceId } from "../../devices/dma-port.ts";
+import { INTERRUPT_RANGE, type SourceId } from "../../devices/dma-port.ts";
+import { interruptMessage } from "../../devices/message-signalled-interrupt.ts";
 import { BASE_ADDRESS_0 } from "../../devices/pci-configuration-space.ts";
 import { PageKind } from "../../engine/physical-memory.ts";
+import type { FaultRecord } from "../../machine/dma-faults.ts";
 import type { HostMachine } from "../../machine/host-machine.ts";
 import type { OptionalDeviceConfiguration } from "../../machine/optional-devices.ts";
 import type { PcDevices } from "../../machine/pc-devices.ts";
 import { MachineError } from "../../machine/virtual-machine.ts";
 import { AssignedFunction, type HostFunction } from "./assigned-function.ts";
+import type { Message, MessageRoute } from "./assigned-messages.ts";
+import { COMPATIBILITY_ADDRESS, type MessageInterrupts } from "./message-interrupts.ts";
 import { RemappingDriver } from "./remapping-driver.ts";
 import { type DomainTables, type FrameSource, RemappingTables } from "./remapping-tables.ts";
 
+/** A message in remappable format without subhandle names its entry by address bits 19:5 (VT-d specification 3.3, §5.1.2.2). */
+const REMAPPABLE_ADDRESS = 0xfee0_0010n;
 /** Domain identifier of the guest. */
 const GUEST_DOMAIN = 1;
 /** Where the VMM puts the functions on the host: above all memory, below the I/O APIC; ports of no standard device. */
@@ -95,26 +101,38 @@ export class Passthrough {
 	/** The guest's second-level tables; undefined without a remapping unit. */
 	readonly domain: DomainTables | undefined;
 	private readonly driver: RemappingDriver | undefined;
+	private readonly tables: RemappingTables | undefined;
 	/** The functions on the guest's bus. */
 	readonly functions: readonly AssignedFunction[];
 
-	/** Assigns every bus master of the host to the guest. @param frames for the tables. @throws {MachineError} when host memory is used up. */
+	/**
+	 * Assigns every bus master of the host to the guest.
+	 * @param frames for the tables.
+	 * @param messages gives vectors of the host: for the unit's faults and for the functions' messages.
+	 * @param faulted is told of requests that the unit has stopped.
+	 * @throws {MachineError} when host memory is used up.
+	 */
 	constructor(
 		private readonly host: HostMachine,
 		private readonly guest: PcDevices,
 		private readonly memory: PinnedMemory,
 		frames: FrameSource,
+		private readonly messages: MessageInterrupts,
+		faulted: (fault: FaultRecord) => void,
 	) {
 		const optional = host.devices.optional!;
 		const tables = optional.iommu && new RemappingTables(host.physical, frames);
+		this.tables = tables;
 		this.domain = tables?.makeDomain(GUEST_DOMAIN);
 		this.pin();
 		for (const { source } of optional.path.masters()) if (this.domain) tables?.assign(source, this.domain);
 		if (tables) {
-			this.driver = new RemappingDriver(host.devices.memory);
-			this.driver.start(tables.root, tables.interrupts);
+			const driver = new RemappingDriver(host.devices.memory, host.physical, tables.queue, tables.status);
+			const vector = messages.allocate(() => driver.takeFaults().forEach(faulted));
+			driver.start(tables.root, tables.interrupts, vector);
+			this.driver = driver;
 		}
-		this.functions = optional.path.masters().map(({ source }) => this.assign(source));
+		this.functions = optional.path.masters().map(({ source }, index) => this.assign(source, index));
 		host.onDmaWrite = (address, length) => this.written(address, length);
 	}
 
@@ -175,15 +193,50 @@ export class Passthrough {
 		}
 	}
 
-	private assign(source: SourceId): AssignedFunction {
+	private assign(source: SourceId, index: number): AssignedFunction {
 		const { guest } = this;
 		const device = (source >> 3) & 31;
 		const functionNumber = source & 7;
-		const host = this.hostFunction(device, functionNumber);
-		const assigned = new AssignedFunction(host, guest.expansion.pci);
+		const route = this.route(source, index, () => this.send(assigned.message));
+		const host = this.hostFunction(device, functionNumber, route);
+		const assigned: AssignedFunction = new AssignedFunction(host, guest.expansion.pci);
 		guest.expansion.pci.add(device, functionNumber, assigned);
 		if (host.identity.classCode >>> 8 === IDE_CLASS) this.passPorts(host.name);
 		return assigned;
+	}
+
+	/** The way of a function's message to a vector of the host, `taken` there: by an entry of its own, or without a unit directly. */
+	private route(source: SourceId, index: number, taken: () => void): MessageRoute {
+		const { tables, driver, messages } = this;
+		const vector = messages.allocate(taken);
+		return {
+			get isOpen() {
+				return tables?.isOpen(index) ?? false;
+			},
+			open: () => {
+				if (!tables) return { address: BigInt(COMPATIBILITY_ADDRESS), data: vector };
+				tables.openInterrupt(index, source, vector);
+				return { address: REMAPPABLE_ADDRESS | BigInt(index << 5), data: 0 };
+			},
+			close: () => {
+				tables?.closeInterrupt(index);
+				driver?.invalidateInterrupts();
+			},
+		};
+	}
+
+	/** The function has interrupted the host: the guest gets the message that it asked for, as a write by the function. */
+	private send(message: Message | undefined): void {
+		if (!message) return;
+		const { address, data } = message;
+		if (address >> 20n === INTERRUPT_RANGE >> 20n) {
+			this.guest.expansion.apicBus.deliver(interruptMessage(Number(address), data));
+			return;
+		}
+		const target = this.hostAddress(address);
+		if (target === undefined) return;
+		this.host.physical.write(Number(target), 4, data);
+		this.memory.onWrite(Number(address), 4);
 	}
 
 	/** Accesses to the guest's ports of the IDE channels are accesses to the host's. */
@@ -195,7 +248,7 @@ export class Passthrough {
 		}
 	}
 
-	private hostFunction(device: number, functionNumber: number): HostFunction {
+	private hostFunction(device: number, functionNumber: number, route: MessageRoute): HostFunction {
 		const found = this.host.devices.expansion.pci.find(device, functionNumber)!;
 		const { ports, memory, optional } = this.host.devices;
 		const { identity } = found.configuration;
@@ -230,6 +283,7 @@ export class Passthrough {
 				optional!.all.find(({ name }) => name === found.name)?.reset();
 				place();
 			},
+			route,
 		};
 	}
 

@@ -1,6 +1,7 @@
 // The tables by which a VMM tells the remapping unit which requester reaches which host frame: root table, context tables,
-// second-level tables. They lie in host memory, in frames of the VMM, and there is no other copy.
-// Reference: Intel VT-d specification 3.3, §9.1 (root entry), §9.3 (context entry), §9.9 (second-level entries).
+// second-level tables, and which interrupts they may raise. They lie in host memory, in frames of the VMM, and there is no other copy.
+// Reference: Intel VT-d specification 3.3, §9.1 (root entry), §9.3 (context entry), §9.9 (second-level entries),
+// §9.10 (interrupt-remapping entries).
 
 import { sourceId } from "../../devices/dma-port.ts";
 import type { PhysicalMemory } from "../../engine/physical-memory.ts";
@@ -14,6 +15,8 @@ const PAGE = 4096;
 const PRESENT = 1;
 const READ = 1;
 const WRITE = 2;
+/** SVT of an interrupt-remapping entry: all 16 bits of the requester are compared. */
+const VALIDATE_SOURCE = 1 << 18;
 /** Second-level tables of four levels, 48 bits: AW is levels - 2. */
 const LEVELS = 4;
 const ADDRESS_WIDTH = LEVELS - 2;
@@ -36,6 +39,10 @@ class TableFrames {
 	set(address: number, low: number, high = 0): void {
 		this.host.write(address, 4, low >>> 0);
 		this.host.write(address + 4, 4, high >>> 0);
+	}
+
+	isPresent(address: number): boolean {
+		return (this.host.read(address, 4) & PRESENT) !== 0;
 	}
 
 	/** Address of the table that an entry names; 0 when the entry is not present. */
@@ -87,13 +94,34 @@ export class RemappingTables {
 	private readonly tables: TableFrames;
 	/** Host-physical address of the root table. */
 	readonly root: number;
-	/** Of the interrupt-remapping table: 256 entries, none present, so that no device raises an interrupt by a write. */
+	/** Of the interrupt-remapping table: 256 entries. A device raises no interrupt by a write but by an entry that is present. */
 	readonly interrupts: number;
+	/** Of the invalidation queue, and of a dword that the unit writes when it has done what is in it (§6.5.2). */
+	readonly queue: number;
+	readonly status: number;
 
 	constructor(host: PhysicalMemory, frames: FrameSource) {
 		this.tables = new TableFrames(host, frames);
 		this.root = this.tables.make();
 		this.interrupts = this.tables.make();
+		this.queue = this.tables.make();
+		this.status = this.tables.make();
+	}
+
+	/** Lets a requester, and no other, raise a vector of the host's processor: fixed, edge, physical destination 0. */
+	openInterrupt(index: number, source: number, vector: number): void {
+		const entry = this.interrupts + 16 * index;
+		this.tables.set(entry + 8, VALIDATE_SOURCE | source);
+		this.tables.set(entry, (vector << 16) | PRESENT);
+	}
+
+	/** Takes it back; the unit's cache has to be told. */
+	closeInterrupt(index: number): void {
+		this.tables.set(this.interrupts + 16 * index, 0);
+	}
+
+	isOpen(index: number): boolean {
+		return this.tables.isPresent(this.interrupts + 16 * index);
 	}
 
 	makeDomain(domain: number): DomainTables {

@@ -65,8 +65,7 @@ export class TranslatedExecution implements KernelExecution, TranslationHooks {
 			return;
 		}
 		const recovered = this.recoverAt(frame.eip);
-		if (vector >= HostVector.interrupts && vector < HostVector.interrupts + 16) {
-			monitor.control.endInterrupt();
+		if (monitor.takeInterrupt(vector)) {
 			this.interrupted(frame, recovered);
 			return;
 		}

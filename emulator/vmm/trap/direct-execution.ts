@@ -9,7 +9,7 @@ import type { HostFrame } from "../host-control.ts";
 import { makeDescriptor } from "../host-control.ts";
 import type { KernelExecution, KernelPosition } from "../kernel-execution.ts";
 import { HostSelector } from "../layout.ts";
-import { isHostInterrupt, type Monitor } from "../monitor.ts";
+import type { Monitor } from "../monitor.ts";
 import { descriptorBase, descriptorLimit, shadowDescriptor } from "../segments/shadow-descriptor.ts";
 import type { InstructionBytes } from "../translate/instruction-bytes.ts";
 import { classify } from "../translate/instruction-class.ts";
@@ -50,8 +50,7 @@ export class DirectExecution implements KernelExecution {
 		const { vector } = frame;
 		const { step } = this;
 		this.endStep(vector === Vector.debug);
-		if (isHostInterrupt(vector)) {
-			control.endInterrupt();
+		if (monitor.takeInterrupt(vector)) {
 			interrupts.notice();
 			monitor.resume(host.engine.retired === this.shadowedAt);
 			return;

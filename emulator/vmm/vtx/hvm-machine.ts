@@ -106,7 +106,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		monitor.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
 		monitor.emulator.onModeSwitch = (mode, previous) => this.seeMode(mode, previous);
 		this.rom?.install(monitor.physical);
-		this.assignDevices(monitor.physical, monitor.frames);
+		this.assignDevices(monitor.physical, monitor.frames, monitor.messages);
 		this.vcpu.attach(monitor, this.remapping);
 		this.pcpu.attach(host, this.remapping);
 		host.processor.delivery.onEvent = (vector, errorCode, source) => this.seeEvent(vector, errorCode, source);

@@ -14,6 +14,7 @@ import { MachineError } from "../../machine/virtual-machine.ts";
 import { fieldTitle } from "../../machine/vmcs/field-catalogue.ts";
 import { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";
 import { HostFrames } from "../host-frames.ts";
+import { MessageInterrupts } from "../io/message-interrupts.ts";
 import { EptMmu } from "./ept-mmu.ts";
 import { EventInjection } from "./event-injection.ts";
 import type { GuestException, GuestMmu, MmuOutcome } from "./guest-mmu.ts";
@@ -65,6 +66,8 @@ export class Monitor {
 	readonly mmu: GuestMmu;
 	readonly emulator: InstructionEmulator;
 	readonly injection: EventInjection;
+	/** Interrupts of the host that devices raise by message. */
+	readonly messages: MessageInterrupts;
 	/** An exit has come that is not handled yet. */
 	exitPending = false;
 	/** The next entry begins with the instruction that was begun before the exit. */
@@ -86,6 +89,7 @@ export class Monitor {
 		recycled?: Monitor,
 	) {
 		const { physical } = host;
+		this.messages = new MessageInterrupts(host.devices.memory);
 		this.frames = new HostFrames(FIRST_FRAME, physical.ramBytes / 4096);
 		this.control = new HostControl(host, this.frames.allocateRun(Area.end / 4096) * 4096);
 		this.vmcs = this.control.vmcs;
@@ -224,7 +228,7 @@ export class Monitor {
 		const { vmcs, injection, mmu } = this;
 		switch (reason) {
 			case ExitReasonNumber.externalInterrupt:
-				this.control.endInterrupt();
+				this.takeInterrupt(vmcs.read32(Vmcs.exitInterruptionInformation) & 0xff);
 				return true;
 			case ExitReasonNumber.interruptWindow:
 			case ExitReasonNumber.nmiWindow:
@@ -279,6 +283,11 @@ export class Monitor {
 				injection.deliverAgain();
 				throw new MachineError(`The VMM does not expect the VM exit "${exitReasonName(reason)}".`);
 		}
+	}
+
+	/** The exit has acknowledged an interrupt of the host: ends its service, and handles what a device has sent. */
+	private takeInterrupt(vector: number): void {
+		if (!this.messages.take(vector)) this.control.endInterrupt();
 	}
 
 	/** What becomes of an exit that the MMU has looked at. */

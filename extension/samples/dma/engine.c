@@ -20,6 +20,9 @@ enum engine_register {
 };
 enum { CONTROL_START = 1, CONTROL_INTERRUPT = 2, CONTROL_FILL = 4, STATUS_DONE = 2, STATUS_ERROR = 4 };
 
+static pci_function engine;
+static unsigned number = PCI_INTERRUPT;
+
 static volatile uint32_t *at(enum engine_register offset)
 {
 	return (volatile uint32_t *)(REGISTERS + offset);
@@ -27,15 +30,27 @@ static volatile uint32_t *at(enum engine_register offset)
 
 int engine_initialize(void)
 {
-	pci_function function = pci_find(0, 0xffffffff, VENDOR_AND_DEVICE);
-
-	if (function == PCI_NONE)
+	engine = pci_find(0, 0xffffffff, VENDOR_AND_DEVICE);
+	if (engine == PCI_NONE)
 		return 0;
-	pci_write(function, PCI_BASE_ADDRESS(0), REGISTERS);
-	pci_enable(function, PCI_MEMORY_SPACE | PCI_BUS_MASTER);
-	print("DMA engine: PCI 00:%x.%u, registers at %p, identity %x\n", function >> 3, function & 7, at(0),
+	pci_write(engine, PCI_BASE_ADDRESS(0), REGISTERS);
+	pci_enable(engine, PCI_MEMORY_SPACE | PCI_BUS_MASTER);
+	print("DMA engine: PCI 00:%x.%u, registers at %p, identity %x\n", engine >> 3, engine & 7, at(0),
 	      (unsigned)*at(REGISTER_IDENTITY));
 	return *at(REGISTER_IDENTITY) == IDENTITY;
+}
+
+int engine_use_messages(void)
+{
+	if (!pci_send_messages(engine, MESSAGE_ADDRESS, MESSAGE_DATA))
+		return 0;
+	number = MESSAGE_INTERRUPT;
+	return 1;
+}
+
+unsigned engine_interrupt(void)
+{
+	return number;
 }
 
 void engine_acknowledge(void)
@@ -51,7 +66,7 @@ static struct engine_result run(uint32_t destination, uint32_t bytes, uint32_t c
 	*at(REGISTER_LENGTH) = bytes;
 	*at(REGISTER_STATUS) = STATUS_DONE | STATUS_ERROR;
 	*at(REGISTER_CONTROL) = control | CONTROL_START | CONTROL_INTERRUPT;
-	interrupt_wait(PCI_INTERRUPT);
+	interrupt_wait(number);
 	result.error = *at(REGISTER_ERROR);
 	result.moved = *at(REGISTER_MOVED);
 	return result;

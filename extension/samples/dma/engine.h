@@ -14,6 +14,12 @@ struct engine_result {
 /* Finds the engine and puts its registers at a free address; 0 when the machine has none. */
 int engine_initialize(void);
 
+/* From now on the engine interrupts by message; 0 when it cannot. */
+int engine_use_messages(void);
+
+/* The number of its interrupt. */
+unsigned engine_interrupt(void);
+
 /* Ends the engine's interrupt. */
 void engine_acknowledge(void);
 

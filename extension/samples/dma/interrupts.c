@@ -14,9 +14,13 @@ enum {
 	ICW4_8086_MODE = 0x01,
 	END_OF_INTERRUPT = 0x20,
 	FIRST_VECTOR = 0x20,
-	NUMBERS = 16,
+	NUMBERS = 17,
 	GATE_BYTES_PER_ENTRY = 8,
 };
+
+/* SDM Vol. 3A, section 11.4.1, table 11-1: registers of the local APIC; bit 8 of the spurious-interrupt vector register enables it. */
+#define LOCAL_APIC(offset) ((volatile uint32_t *)(0xfee00000u + (offset)))
+enum { APIC_END_OF_INTERRUPT = 0xb0, APIC_SPURIOUS_VECTOR = 0xf0, APIC_ENABLE = 0x100 };
 
 /* SDM Vol. 3A, section 6.11: a present 32-bit interrupt gate. */
 struct gate {
@@ -57,13 +61,18 @@ void interrupts_initialize(void (*acknowledge)(void))
 	port_write(LEVEL_TRIGGERED_8_TO_15, 1 << (PCI_INTERRUPT - 8));
 	port_write(MASTER_DATA, (uint8_t)~(1 << 2));
 	port_write(SLAVE_DATA, (uint8_t)~(1 << (PCI_INTERRUPT - 8) | 1 << (DISK_INTERRUPT - 8)));
+	*LOCAL_APIC(APIC_SPURIOUS_VECTOR) |= APIC_ENABLE;
 }
 
 void interrupt_taken(unsigned number)
 {
 	counts[number]++;
-	if (number == PCI_INTERRUPT)
+	if (number == PCI_INTERRUPT || number == MESSAGE_INTERRUPT)
 		pci_acknowledge();
+	if (number == MESSAGE_INTERRUPT) {
+		*LOCAL_APIC(APIC_END_OF_INTERRUPT) = 0;
+		return;
+	}
 	if (number >= 8)
 		port_write(SLAVE_COMMAND, END_OF_INTERRUPT);
 	port_write(MASTER_COMMAND, END_OF_INTERRUPT);

@@ -1,5 +1,6 @@
 /* Bus masters at work: the DMA engine copies and fills, the disk's bus master reads sectors, all with guest-physical addresses.
-   With the word "stray" on the command line the engine then writes outside of the guest's memory. */
+   With the word "stray" on the command line the engine then writes outside of the guest's memory; with "msi" it interrupts by
+   message. */
 #include "disk.h"
 #include "engine.h"
 #include "interrupts.h"
@@ -10,7 +11,9 @@
 #include "print.h"
 #include "serial.h"
 
-enum { BYTES = 10000, SECTORS = 8, STRAY_BYTES = 64 };
+enum { BYTES = 10000, SECTORS = 8, STRAY_BYTES = 64, MESSAGE_BYTES = 4 };
+/* A write of a dword there is no DMA but an interrupt message. */
+enum { MESSAGES_FIRST = 0xfee, MESSAGES_SHIFT = 20 };
 #define PATTERN 0x5aa5c33cu
 #define STRAY_PATTERN 0xdeadbeefu
 
@@ -36,8 +39,12 @@ static void report(const char *what, struct engine_result result, int right)
 		failed = 1;
 }
 
-static void use_engine(void)
+static void use_engine(int by_message)
 {
+	if (by_message && !engine_use_messages()) {
+		print("the engine cannot interrupt by message\n");
+		failed = 1;
+	}
 	for (unsigned i = 0; i < BYTES; i++)
 		source[i] = (uint8_t)(7 * i + (i >> 8));
 	struct engine_result result = engine_copy((uint32_t)destination, (uint32_t)source, BYTES);
@@ -48,7 +55,8 @@ static void use_engine(void)
 	for (unsigned i = 0; i < BYTES / 2; i++)
 		right = right && destination[i] == (uint8_t)(PATTERN >> (8 * (i & 3)));
 	report("fill", result, right);
-	print("interrupts of the engine: %u\n", interrupt_count(PCI_INTERRUPT));
+	print("interrupts of the engine: %u%s\n", interrupt_count(engine_interrupt()),
+	      engine_interrupt() == MESSAGE_INTERRUPT ? ", by message" : "");
 }
 
 static void use_disk(void)
@@ -68,7 +76,7 @@ static void use_disk(void)
 static void go_astray(uint32_t address)
 {
 	print("stray fill at %p\n", (void *)address);
-	struct engine_result result = engine_fill(address, STRAY_PATTERN, STRAY_BYTES);
+	struct engine_result result = engine_fill(address, STRAY_PATTERN, address >> MESSAGES_SHIFT == MESSAGES_FIRST ? MESSAGE_BYTES : STRAY_BYTES);
 	if (result.error == ENGINE_OK)
 		print("nothing stopped it: %u bytes moved\n", (unsigned)result.moved);
 	else
@@ -107,7 +115,7 @@ void kernel_main(uint32_t magic, const struct multiboot_info *information)
 	pci_route_interrupts(PCI_INTERRUPT);
 	int has_engine = engine_initialize();
 	if (has_engine)
-		use_engine();
+		use_engine(has_word(words, "msi"));
 	else
 		print("no DMA engine: start the machine with it\n");
 	if (disk_initialize())

@@ -7,6 +7,7 @@
 #define PCI_COMMAND 0x04
 #define PCI_CLASS 0x08
 #define PCI_BASE_ADDRESS(number) (0x10 + 4 * (number))
+#define PCI_CAPABILITIES 0x34
 
 enum { PCI_IO_SPACE = 1, PCI_MEMORY_SPACE = 2, PCI_BUS_MASTER = 4 };
 
@@ -22,6 +23,10 @@ pci_function pci_find(unsigned offset, uint32_t mask, uint32_t value);
 
 /* Sets bits of the command register. */
 void pci_enable(pci_function function, uint32_t bits);
+
+/* Lets the function send messages in place of its interrupt line (PCI Local Bus Specification 3.0, section 6.8.1); 0 when it has
+   no such capability. */
+int pci_send_messages(pci_function function, uint32_t address, uint32_t data);
 
 /* Sends the four PCI interrupt lines to one ISA interrupt, as the PIIX3 does it. */
 void pci_route_interrupts(unsigned number);

@@ -40,7 +40,7 @@ stop:
 	.cfi_endproc
 	.size start, . - start
 
-/* One entry for each of the 16 interrupts: pushes its number and goes to the common part. */
+/* One entry for each of the 16 interrupts and one for the message: pushes its number and goes to the common part. */
 	.macro interrupt_entry number
 	.balign 8
 	push $\number
@@ -50,7 +50,7 @@ stop:
 	.balign 8
 	.globl interrupt_entries
 interrupt_entries:
-	.irp number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+	.irp number, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16
 	interrupt_entry \number
 	.endr
 
