@@ -1,7 +1,8 @@
 // Translation of linear addresses by the page tables in host-physical memory (SDM Vol. 3A Chapter 4).
 //
-// The walk sets the accessed flag of an entry as soon as it leads on to the next table, that of the last entry and its dirty
-// flag once the access is allowed (SDM Vol. 3A §4.8). Linear addresses are i32 halves, physical addresses Numbers.
+// The walk sets the accessed flags of all entries and the dirty flag of the last once the access is allowed: a translation that ends in
+// a fault uses none of them (SDM Vol. 3A §4.8; later processors mark the upper ones all the same, an 80386 does not). Linear addresses
+// are i32 halves, physical addresses Numbers.
 
 import { PageKind, type PhysicalMemory } from "../engine/physical-memory.ts";
 import { RAM_BASE, State } from "../isa/state.ts";
@@ -88,6 +89,9 @@ export class Paging {
 	private readonly hugePages = new Int32Array(LARGE_PAGE_MARKS);
 	/** What a mark has that was set since the last flush. */
 	private stamp = 1;
+	/** Upper entries that the current walk has to mark accessed: table, word, entry of each. */
+	private readonly unmarked = new Int32Array(9);
+	private unmarkedCount = 0;
 	/** The second translation, of guest-physical addresses, while a guest runs under EPT. */
 	ept: SecondTranslation | undefined;
 
@@ -125,6 +129,7 @@ export class Paging {
 	/** The guest's own tables: without EPT the frame is the host's. */
 	private walk(low: number, high: number, access: number): number {
 		const { i32 } = this;
+		this.unmarkedCount = 0;
 		if ((i32[State.cr0 >> 2]! & Cr0.PG) === 0) {
 			this.writable = true;
 			this.userPage = false;
@@ -156,7 +161,7 @@ export class Paging {
 			this.largePages[largePageMark(low, 0)] = this.stamp;
 			return ((pde >>> 12) & 0xffc00) | (((pde >>> 13) & 0xff) << 20) | ((low >>> 12) & 0x3ff);
 		}
-		if ((pde & ACCESSED) === 0) this.writeWord(directory, pdeIndex, pde | ACCESSED);
+		if ((pde & ACCESSED) === 0) this.markLater(directory, pdeIndex, pde);
 		const table = pde >>> 12;
 		const pteIndex = (low >>> 12) & 0x3ff;
 		const pte = this.readWord(table, pteIndex);
@@ -201,7 +206,7 @@ export class Paging {
 				const offset = level === 2 ? 0x1ff : 0x3ffff;
 				return (frame & ~offset) | ((low >>> 12) & offset);
 			}
-			if ((entry & ACCESSED) === 0) this.writeWord(table, index * 2, entry | ACCESSED);
+			if ((entry & ACCESSED) === 0) this.markLater(table, index * 2, entry);
 			table = frame;
 		}
 	}
@@ -230,7 +235,19 @@ export class Paging {
 		if (denied || (access & PageAccess.write && !writable)) this.fault(low, high, access, PRESENT);
 	}
 
+	private markLater(table: number, word: number, entry: number): void {
+		const at = this.unmarkedCount;
+		this.unmarked[at] = table;
+		this.unmarked[at + 1] = word;
+		this.unmarked[at + 2] = entry | ACCESSED;
+		this.unmarkedCount = at + 3;
+	}
+
+	/** Marks the entries of a walk whose access is allowed. */
 	private markLeaf(table: number, word: number, entry: number, access: number): void {
+		const { unmarked } = this;
+		for (let at = 0; at < this.unmarkedCount; at += 3)
+			this.writeWord(unmarked[at]!, unmarked[at + 1]!, unmarked[at + 2]!);
 		const marked = entry | (access & PageAccess.write ? ACCESSED | DIRTY : ACCESSED);
 		if (marked !== entry) this.writeWord(table, word, marked);
 		if ((marked & DIRTY) === 0) this.writable = false;

@@ -105,8 +105,6 @@ export class GuestPageWalk {
 	executable = false;
 	/** Of the page fault when the walk failed. */
 	errorCode = 0;
-	/** The lowest level whose entry led on to a table. */
-	private led = 0;
 	private allowed = false;
 
 	constructor(
@@ -136,7 +134,6 @@ export class GuestPageWalk {
 		const { mode } = this;
 		this.allowed = false;
 		this.top = this.leaf = 0;
-		this.led = 5;
 		if (mode === PagingMode.none) {
 			this.physical = linear >>> 0;
 			this.writable = this.user = this.executable = true;
@@ -169,7 +166,6 @@ export class GuestPageWalk {
 			noExecute |= top & NX_HIGH;
 			const large = level > 1 && (low & Entry.large) !== 0 && (wide || (controls.cr4 & Cr4.pse) !== 0);
 			if (level > 1 && !large) {
-				this.led = level;
 				frame = wide ? frameOf(low, top) : low >>> 12;
 				continue;
 			}
@@ -203,13 +199,13 @@ export class GuestPageWalk {
 	}
 
 	/**
-	 * Sets the accessed and dirty bits as the access of the last walk sets them: A where an entry led on to a table, even if
-	 * the access then failed, A and D of the last entry when it was allowed (SDM Vol. 3A §4.8).
+	 * Sets the accessed and dirty bits as the access of the last walk sets them: A of every entry, D of the last, when it was
+	 * allowed, and none when it failed, as the processor has it (SDM Vol. 3A §4.8).
 	 */
 	markAccessed(access: number): void {
-		for (let level = this.top; level >= this.led; level--) this.mark(level, Entry.accessed);
-		if (this.allowed && this.leaf > 0)
-			this.mark(this.leaf, access & Access.write ? Entry.accessed | Entry.dirty : Entry.accessed);
+		if (!this.allowed || this.leaf === 0) return;
+		for (let level = this.top; level > this.leaf; level--) this.mark(level, Entry.accessed);
+		this.mark(this.leaf, access & Access.write ? Entry.accessed | Entry.dirty : Entry.accessed);
 	}
 
 	private mark(level: number, bits: number): void {
