@@ -1,5 +1,6 @@
 // The architectural processor: every part wired together behind the hooks that the engine calls.
 
+import { TOO_LONG } from "../engine/decoder.ts";
 import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome, type ProcessorHooks } from "../engine/helper.ts";
 import type { PhysicalMemory } from "../engine/physical-memory.ts";
@@ -92,6 +93,10 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		const undefinedInstruction: Helper = () => {
 			throw new Fault(Vector.invalidOpcode);
 		};
+		const notDecoded: Helper = (record) => {
+			if (core.operands.length(record) === TOO_LONG) throw new Fault(Vector.generalProtection, 0);
+			throw new Fault(Vector.invalidOpcode);
+		};
 		const ports = new PortIo(core, surroundings.ports, this.debug);
 		const helpers: Record<string, Helper> = {
 			...segmentInstructions(core),
@@ -120,7 +125,7 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 			returnFar,
 			moveToDebug,
 			moveFromDebug,
-			undefined: undefinedInstruction,
+			undefined: notDecoded,
 			// CPUID reports none of these.
 			monitor: undefinedInstruction,
 			mwait: undefinedInstruction,

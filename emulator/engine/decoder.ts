@@ -2,6 +2,7 @@
 
 import { Code, Decoder, DecoderOptions, Instruction, OpKind, Register } from "iced-x86";
 import { Record, RecordFlags, Segment, State, segmentSlot } from "../isa/state.ts";
+import { isTooLong, LONGEST_INSTRUCTION } from "./instruction-length.ts";
 import { PseudoHandler } from "./interpreter.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import { MEMORY_OPERAND } from "./record.ts";
@@ -21,6 +22,8 @@ export interface DecodeTables {
 	readonly endsBlock: Uint8Array;
 }
 
+/** Record.length of an instruction that is too long to be one. */
+export const TOO_LONG = LONGEST_INSTRUCTION + 1;
 const ADDRESS_16 = 48;
 const ADDRESS_32 = 32;
 const ADDRESS_64 = 0;
@@ -92,6 +95,7 @@ function effectiveSegment(named: Register, base: Register, bits: number): Regist
 export class RecordDecoder {
 	private readonly instruction = new Instruction();
 	private decoder: Decoder | undefined;
+	private bytes: Uint8Array = new Uint8Array(0);
 
 	constructor(
 		private readonly physical: PhysicalMemory,
@@ -109,6 +113,7 @@ export class RecordDecoder {
 			bytes.set(here);
 			bytes.set(next, here.length);
 		}
+		this.bytes = bytes;
 		this.decoder = new Decoder(bits, bytes, DecoderOptions.ForceReservedNop);
 		this.decoder.ip = BigInt(offset);
 	}
@@ -121,6 +126,7 @@ export class RecordDecoder {
 		const decoder = this.decoder!;
 		const { instruction } = this;
 		if (!decoder.canDecode) return undefined;
+		const start = decoder.position;
 		decoder.decodeOut(instruction);
 		const { u8, view } = this.physical;
 		u8.fill(0, at, at + Record.size);
@@ -128,6 +134,7 @@ export class RecordDecoder {
 		if (instruction.code === Code.INVALID) {
 			if (decoder.lastError === 2) return undefined;
 			view.setUint16(at + Record.handler, PseudoHandler.undefined, true);
+			if (isTooLong(bits, this.bytes.subarray(start))) u8[at + Record.length] = TOO_LONG;
 			return { code: Code.INVALID, length: 1, endsBlock: true };
 		}
 		const { code, length } = instruction;

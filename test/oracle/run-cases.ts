@@ -37,7 +37,7 @@ export function comparedRows(bits: Bits, filter: RegExp | undefined): { row: Row
 }
 
 /** MOV SS and POP SS hold the single-step trap back (SDM Vol. 3A §6.8.3), so that the next instruction runs as well. */
-function holdsTrapBack(name: string, instruction: Instruction): boolean {
+export function holdsTrapBack(name: string, instruction: Instruction): boolean {
 	return /^Pop[wd]_SS$/.test(name) || (/^Mov_Sreg/.test(name) && instruction.op0Register === Register.SS);
 }
 
