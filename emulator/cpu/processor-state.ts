@@ -320,6 +320,11 @@ export class ProcessorState {
 			boundLow = (limit + 1) | 0;
 			boundHigh = limit === -1 ? 1 : 0;
 		}
+		const bit = 1 << segment;
+		const zero = i32[at] === 0 && i32[at + 1] === 0;
+		const whole = zero && readable && writable && boundLow === 0 && boundHigh === 1;
+		const others = i32[State.flatSegments >> 2]! & ~(bit * 0x101);
+		i32[State.flatSegments >> 2] = others | (whole ? bit : 0) | (zero ? bit << 8 : 0);
 		i32[at + 2] = readable ? boundLow : 0;
 		i32[at + 3] = readable ? boundHigh : 0;
 		i32[at + 4] = writable ? boundLow : 0;

@@ -1,6 +1,6 @@
 // Blocks of decoded records by physical page, and what happens to them when their bytes change.
 
-import { Record, RecordArena } from "../isa/state.ts";
+import { BlockHeader, Record, RecordArena } from "../isa/state.ts";
 import type { RecordDecoder } from "./decoder.ts";
 import { PseudoHandler } from "./interpreter.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
@@ -8,17 +8,21 @@ import type { TranslationLookasideBuffer } from "./translation-lookaside-buffer.
 
 /** Most instructions of a block: `remaining` is a byte, and short blocks waste less when one is left early. */
 const MAX_BLOCK = 48;
-/** The end of the arena holds the one block that is not kept: an exact number of instructions. */
+/** Most bytes of a block with its header. */
+const MAX_BLOCK_BYTES = BlockHeader.size + (MAX_BLOCK + 2) * Record.size;
+/** The end of the arena holds the one block that is not kept: an exact number of instructions. Its header stays empty. */
 const SCRATCH = RecordArena.end - (MAX_BLOCK + 2) * Record.size;
 
-interface Block {
-	/** First record. */
+export interface Block {
+	/** First record; the header lies in front of it. */
 	readonly record: number;
 	readonly start: number;
 	/** Offset behind the last byte; can lie beyond the page's end. */
 	readonly end: number;
 	readonly instructions: number;
 	readonly mode: number;
+	/** Found only by lookups that pass over a breakpoint at its start. */
+	readonly passing: boolean;
 }
 
 interface Page {
@@ -36,6 +40,10 @@ export class CodeCache {
 	private breakpointOffsets = new Set<number>();
 	/** By Code: 1 for instructions that are stopped at as at a breakpoint, wherever they lie. */
 	private stops: Uint8Array | undefined;
+	/** Called when blocks of the physical page have changed: what was compiled from them is not good any more. */
+	onPageChanged: (page: number) => void = () => {};
+	/** Called when all blocks have been forgotten. */
+	onFlush: () => void = () => {};
 	blocksDecoded = 0;
 	blocksInvalidated = 0;
 	flushes = 0;
@@ -56,6 +64,13 @@ export class CodeCache {
 		this.free = RecordArena.base;
 		this.tlb.forgetJumps();
 		this.scratchPage = -1;
+		this.onFlush();
+	}
+
+	/** The blocks of a physical page that were decoded for a code size. */
+	blocksOf(page: number, mode: number): Block[] {
+		const blocks = [...(this.pages.get(page)?.blocks.values() ?? [])];
+		return blocks.filter((block) => block.mode === mode && !block.passing);
 	}
 
 	setBreakpointOffsets(offsets: ReadonlySet<number>): void {
@@ -105,8 +120,9 @@ export class CodeCache {
 		passing: boolean,
 	): number {
 		const { physical } = this;
-		if (this.free + (MAX_BLOCK + 2) * Record.size > SCRATCH) this.flush();
-		const record = this.free;
+		if (this.free + MAX_BLOCK_BYTES > SCRATCH - BlockHeader.size) this.flush();
+		const header = this.free;
+		const record = header + BlockHeader.size;
 		const bits = 8 << mode;
 		this.decoder.begin(bits, number, offset, undefined);
 		let at = record;
@@ -135,6 +151,9 @@ export class CodeCache {
 		if (crosses) return this.decodeCrossing(number, offset, bits, nextPage, passing);
 		this.pseudo(at, stopped > 0 ? PseudoHandler.breakpoint : PseudoHandler.continue, position);
 		for (let n = 0; n < instructions; n++) physical.u8[record + n * Record.size + Record.remaining] = instructions - n;
+		physical.u8.fill(0, header, record);
+		physical.i32[(header + BlockHeader.page) >> 2] = number;
+		physical.i32[(header + BlockHeader.mode) >> 2] = mode;
 		this.free = at + Record.size;
 		this.blocksDecoded++;
 		let page = this.pages.get(number);
@@ -144,7 +163,7 @@ export class CodeCache {
 			physical.hasCode[number] = 1;
 			this.tlb.withholdWrites(number);
 		}
-		page.blocks.set(key, { record, start: offset, end: position + stopped, instructions, mode });
+		page.blocks.set(key, { record, start: offset, end: position + stopped, instructions, mode, passing });
 		return record;
 	}
 
@@ -227,6 +246,7 @@ export class CodeCache {
 		this.blocksInvalidated += dead.length;
 		for (const block of dead) this.stamp(block.record, block.instructions);
 		for (const block of page.blocks.values()) this.unlink(block, dead);
+		this.onPageChanged(number);
 		if (page.blocks.size === 0) {
 			this.pages.delete(number);
 			this.physical.hasCode[number] = 0;

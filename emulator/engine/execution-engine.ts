@@ -1,9 +1,10 @@
 // Runs one processor: owns the generated interpreter's instance, finds blocks for it, and turns helpers' outcomes and faults
 // into what generated code does next. It knows instructions and their count, not time, interrupts or devices.
 
-import { JumpCache, Record, RecordFlags, Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
+import { EngineWord, JumpCache, Record, RecordFlags, Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { builtInHelpers } from "./built-in-helpers.ts";
 import { CodeCache } from "./code-cache.ts";
+import { RegionCache } from "./compiler/region-cache.ts";
 import { RecordDecoder } from "./decoder.ts";
 import { ExitReason } from "./exit-reason.ts";
 import { Fault } from "./fault.ts";
@@ -16,10 +17,17 @@ import type { TranslationLookasideBuffer } from "./translation-lookaside-buffer.
 
 /** Most instructions of one call into generated code: it has to return now and then so that V8 can replace it by optimised code. */
 const SLICE = 200_000;
+/** Instructions between two samples of where the processor is, which tell what is worth compiling. */
+const SAMPLE = 20_000;
+/** Everything is interpreted, or hot code is compiled and the rest interpreted. */
+export type EngineTier = "interpreter" | "compiled";
+
 const STOLEN = 0x40000000;
 
 export class ExecutionEngine implements InterpreterCalls {
 	readonly code: CodeCache;
+	/** Compiled code; undefined when everything is interpreted. */
+	readonly regions: RegionCache | undefined;
 	private readonly run: (record: number) => number;
 	private readonly helpers: readonly Helper[];
 	/** Instructions retired before the current call into generated code. */
@@ -43,6 +51,7 @@ export class ExecutionEngine implements InterpreterCalls {
 		private readonly physical: PhysicalMemory,
 		private readonly tlb: TranslationLookasideBuffer,
 		private readonly hooks: ProcessorHooks,
+		tier: EngineTier = "compiled",
 	) {
 		const set = instructionSet();
 		this.code = new CodeCache(physical, tlb, new RecordDecoder(physical, set.decodeTables));
@@ -52,7 +61,15 @@ export class ExecutionEngine implements InterpreterCalls {
 			if (!helper) throw new Error(`The processor has no helper "${name}"`);
 			return helper;
 		});
-		this.run = interpreterIn(physical.memory, this);
+		const interpreter = interpreterIn(physical.memory, this);
+		this.run = interpreter.run;
+		if (tier === "compiled") this.regions = new RegionCache(physical, this.code, interpreter.regions, set.forms);
+	}
+
+	/** Instructions retired by each tier. */
+	get tiers(): { interpreter: number; compiled: number } {
+		const compiled = Number(this.physical.i64[EngineWord.compiledInstructions >> 3]!);
+		return { interpreter: this.retired - compiled, compiled };
 	}
 
 	/** Instructions retired since power-on, up to (not including) the current one. */
@@ -90,8 +107,10 @@ export class ExecutionEngine implements InterpreterCalls {
 				start = this.exactBlock(left);
 				if (start === 0) return i32[State.exitReason >> 2] as ExitReason;
 			}
-			const reason = this.enter(start, Math.min(left, SLICE));
+			const reason = this.enter(start, Math.min(left, this.regions ? SAMPLE : SLICE));
 			if (reason !== ExitReason.fuel) return reason;
+			const sample = i32[EngineWord.lastBlock >> 2]!;
+			if (this.regions && sample !== 0) this.regions.sample(sample);
 		}
 		return ExitReason.fuel;
 	}
@@ -122,6 +141,7 @@ export class ExecutionEngine implements InterpreterCalls {
 	private enter(record: number, fuel: number): ExitReason {
 		const { i32 } = this.physical;
 		i32[State.exitReason >> 2] = ExitReason.none;
+		i32[EngineWord.lastBlock >> 2] = 0;
 		i32[State.fuel >> 2] = fuel;
 		this.granted = fuel;
 		this.currentRecord = 0;

@@ -6,13 +6,14 @@ import { InstructionTable } from "../isa/row.ts";
 import { defineSse } from "../isa/sse/index.ts";
 import { defineX87 } from "../isa/x87/index.ts";
 import type { DecodeTables } from "./decoder.ts";
-import { generateInterpreter } from "./interpreter.ts";
+import { generateInterpreter, type InstructionForm } from "./interpreter.ts";
 
 export interface InstructionSet {
 	readonly table: InstructionTable;
 	readonly module: WebAssembly.Module;
 	readonly decodeTables: DecodeTables;
 	readonly helperNames: readonly string[];
+	readonly forms: readonly InstructionForm[];
 }
 
 let made: InstructionSet | undefined;
@@ -32,6 +33,7 @@ export function instructionSet(): InstructionSet {
 		module: new WebAssembly.Module(generated.bytes),
 		decodeTables: { handlers: generated.handlers, endsBlock },
 		helperNames: generated.helperNames,
+		forms: generated.forms,
 	};
 	return made;
 }

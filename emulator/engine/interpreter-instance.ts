@@ -12,19 +12,24 @@ export interface InterpreterCalls {
 	link(record: number): number;
 }
 
-interface Instance {
-	calls: InterpreterCalls;
+export interface InterpreterInstance {
 	readonly run: (record: number) => number;
+	/** The table of compiled regions. */
+	readonly regions: WebAssembly.Table;
+}
+
+interface Instance extends InterpreterInstance {
+	calls: InterpreterCalls;
 }
 
 const instances = new WeakMap<WebAssembly.Memory, Instance>();
 
-/** The interpreter's `run` in a memory. It calls the last owner that asked. */
-export function interpreterIn(memory: WebAssembly.Memory, calls: InterpreterCalls): (record: number) => number {
+/** The interpreter in a memory. It calls the last owner that asked. */
+export function interpreterIn(memory: WebAssembly.Memory, calls: InterpreterCalls): InterpreterInstance {
 	const known = instances.get(memory);
 	if (known) {
 		known.calls = calls;
-		return known.run;
+		return known;
 	}
 	const { exports } = new WebAssembly.Instance(instructionSet().module, {
 		env: {
@@ -38,7 +43,11 @@ export function interpreterIn(memory: WebAssembly.Memory, calls: InterpreterCall
 			link: (record: number) => made.calls.link(record),
 		},
 	});
-	const made: Instance = { calls, run: exports.run as (record: number) => number };
+	const made: Instance = {
+		calls,
+		run: exports.run as (record: number) => number,
+		regions: exports.regions as WebAssembly.Table,
+	};
 	instances.set(memory, made);
-	return made.run;
+	return made;
 }

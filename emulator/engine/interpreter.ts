@@ -3,11 +3,27 @@
 //
 //   run(record): executes from a block (0: from State.rip) until the fuel is used up or a helper asks to leave.
 
-import type { FunctionBuilder, FunctionReference, Label } from "../isa/emit/function-builder.ts";
+import type {
+	FunctionBuilder,
+	FunctionReference,
+	FunctionSignature,
+	Label,
+	Variable,
+} from "../isa/emit/function-builder.ts";
 import { ModuleBuilder } from "../isa/emit/module-builder.ts";
 import { Value, ValueType } from "../isa/emit/value.ts";
 import type { InstructionTable, Row } from "../isa/row.ts";
-import { JumpCache, Record, Segment, SegmentSlot, State, segmentSlot, Tlb } from "../isa/state.ts";
+import {
+	BlockHeader,
+	EngineWord,
+	JumpCache,
+	Record,
+	Segment,
+	SegmentSlot,
+	State,
+	segmentSlot,
+	Tlb,
+} from "../isa/state.ts";
 import { ExitReason } from "./exit-reason.ts";
 import { AccessKind } from "./helper.ts";
 import { RecordOperation, type SharedFunctions } from "./record-operation.ts";
@@ -25,7 +41,7 @@ export const PseudoHandler = {
 	/** The block ends without a transfer: go on with the instruction at `offset`. */
 	continue: 4,
 } as const;
-const FIRST_ROW_HANDLER = 5;
+export const FIRST_ROW_HANDLER = 5;
 
 export interface GeneratedInterpreter {
 	readonly bytes: Uint8Array<ArrayBuffer>;
@@ -33,7 +49,18 @@ export interface GeneratedInterpreter {
 	readonly handlers: Uint16Array;
 	/** Helper names by number. */
 	readonly helperNames: readonly string[];
+	/** What the handlers from FIRST_ROW_HANDLER on do. */
+	readonly forms: readonly InstructionForm[];
 }
+
+/** A row with its operand in a register or in memory. */
+export interface InstructionForm {
+	readonly row: Row;
+	readonly memoryForm: boolean;
+}
+
+/** Places in the table for compiled regions; number 0 stays empty. */
+export const REGION_TABLE_SIZE = 1 << 14;
 
 const { i32, i64 } = ValueType;
 const SIZES = [1, 2, 4, 8, 10, 16] as const;
@@ -174,6 +201,10 @@ export function generateInterpreter(table: InstructionTable): GeneratedInterpret
 		}
 	}
 
+	// (entry, record) → i32: see compiler/region-compiler.ts
+	const region = module.signature([i32, i32], [i32]);
+	module.exportTable("regions", REGION_TABLE_SIZE);
+
 	const run = module.declare([i32], [i32]);
 	module.define(run, (f) => {
 		const record = f.parameter(0);
@@ -182,6 +213,7 @@ export function generateInterpreter(table: InstructionTable): GeneratedInterpret
 				f.if(record.get.eqz(), () => emitDispatch(f, record, lookup, left));
 				f.loop((enter) => {
 					emitEnter(f, record.get);
+					emitRegion(f, region, record, left, enter);
 					f.loop((next) => {
 						const advance = () => {
 							f.set(record, record.get.add(Record.size));
@@ -238,7 +270,7 @@ export function generateInterpreter(table: InstructionTable): GeneratedInterpret
 		f.unreachable();
 	});
 	module.export("run", run);
-	return { bytes: module.finish(), handlers, helperNames };
+	return { bytes: module.finish(), handlers, helperNames, forms };
 }
 
 /** The row with the checks that come before it. */
@@ -294,6 +326,7 @@ function emitEnter(f: FunctionBuilder, record: Value): void {
 	f.scoped(() => {
 		const rest = f.let(f.load(i32, 4, Value.i32(0), State.fuel).sub(f.load(i32, 1, record, Record.remaining)));
 		f.if(rest.ltS(0), () => {
+			f.store(4, Value.i32(0), record, EngineWord.lastBlock);
 			f.store(
 				8,
 				Value.i32(0),
@@ -303,6 +336,35 @@ function emitEnter(f: FunctionBuilder, record: Value): void {
 			f.return(Value.i32(ExitReason.fuel));
 		});
 		f.store(4, Value.i32(0), rest, State.fuel);
+	});
+}
+
+/** Runs the region that the block was compiled into, if it was: from there on with the record that it gives back. */
+function emitRegion(
+	f: FunctionBuilder,
+	signature: FunctionSignature,
+	record: Variable,
+	left: Label,
+	enter: Label,
+): void {
+	const header = record.get.sub(BlockHeader.size);
+	const fuel = () => f.load(i32, 4, Value.i32(0), State.fuel);
+	const remaining = () => f.load(i32, 1, record.get, Record.remaining);
+	f.scoped(() => {
+		const region = f.let(f.load(i32, 4, header, BlockHeader.region));
+		f.if(region, () => {
+			const before = f.let(fuel().add(remaining()));
+			const entry = f.load(i32, 4, header, BlockHeader.entry);
+			const next = f.let(f.callIndirect(signature, [entry, record.get], region));
+			f.set(record, next.and(~1));
+			// In the middle of a block the fuel of the rest has been taken already.
+			const inBlock = next.eqz().or(next.and(1)).eqz();
+			const retired = before.sub(fuel()).sub(inBlock.select(remaining(), Value.i32(0)));
+			const total = f.load(i64, 8, Value.i32(0), EngineWord.compiledInstructions);
+			f.store(8, Value.i32(0), total.add(retired.extendS()), EngineWord.compiledInstructions);
+			f.brIf(left, next.eqz());
+			f.brIf(enter, next.and(1));
+		});
 	});
 }
 

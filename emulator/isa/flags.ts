@@ -15,6 +15,9 @@ import { State } from "./state.ts";
 
 export const Aux = { carry: 0x80000000 | 0, partialOverflow: 0x40000000, adjust: 8, parityShift: 8, sign: 1 } as const;
 
+/** Numbers of the conditions that are flags by themselves. */
+const Condition = { b: 2, e: 4, s: 8 } as const;
+
 /** EFLAGS bits (SDM Vol. 1 §3.4.3). */
 export const Eflags = {
 	cf: 1,
@@ -52,24 +55,51 @@ function auxOfCarries(carries: Value, size: number): Value {
 }
 
 function store(o: Operation, result: Value, aux: Value, size: number): void {
-	o.setState64(State.flagsResult, signExtend(result, size));
-	o.setState32(State.flagsAux, aux);
+	o.setFlags(signExtend(result, size), aux);
+}
+
+/** flagsAux after a + b (+ carry) = result; the carry-out vector is kept by `keep`. */
+export function auxOfAdd(size: number, a: Value, b: Value, result: Value, keep: (value: Value) => Value): Value {
+	return auxOfCarries(keep(a.and(b).or(a.or(b).and(result.not()))), size);
+}
+
+/** flagsAux after a - b (- borrow) = result. */
+export function auxOfSubtract(size: number, a: Value, b: Value, result: Value, keep: (value: Value) => Value): Value {
+	return auxOfCarries(keep(a.not().and(b).or(a.not().or(b).and(result))), size);
 }
 
 /** Flags of a + b (+ carry) = result. All are usable many times. */
-export function flagsOfAdd(o: Operation, size: number, a: Value, b: Value, result: Value): void {
-	const carries = o.f.let(a.and(b).or(a.or(b).and(result.not())));
-	store(o, result, auxOfCarries(carries, size), size);
+export function flagsOfAdd(o: Operation, size: number, a: Value, b: Value, result: Value, withCarry = false): void {
+	if (o.deferFlags(withCarry ? "addWithCarry" : "add", size, result, a, b)) return;
+	store(
+		o,
+		result,
+		auxOfAdd(size, a, b, result, (value) => o.f.let(value)),
+		size,
+	);
 }
 
-/** Flags of a - b (- borrow) = result. */
-export function flagsOfSubtract(o: Operation, size: number, a: Value, b: Value, result: Value): void {
-	const borrows = o.f.let(a.not().and(b).or(a.not().or(b).and(result)));
-	store(o, result, auxOfCarries(borrows, size), size);
+/** Flags of a - b (- borrow) = result. a and b are zero-extended. */
+export function flagsOfSubtract(
+	o: Operation,
+	size: number,
+	a: Value,
+	b: Value,
+	result: Value,
+	withBorrow = false,
+): void {
+	if (o.deferFlags(withBorrow ? "subtractWithBorrow" : "subtract", size, result, a, b)) return;
+	store(
+		o,
+		result,
+		auxOfSubtract(size, a, b, result, (value) => o.f.let(value)),
+		size,
+	);
 }
 
 /** Flags of AND, OR, XOR, TEST: CF, OF and (undefined by the SDM, cleared here as processors do) AF are 0. */
 export function flagsOfLogic(o: Operation, size: number, result: Value): void {
+	if (o.deferFlags("logic", size, result)) return;
 	store(o, result, Value.i32(0), size);
 }
 
@@ -81,7 +111,7 @@ export function flagsOfIncrement(o: Operation, size: number, old: Value, result:
 	);
 	const fresh = o.f.let(auxOfCarries(carries, size));
 	// Keep CF; bit 30 is CF xor OF, so it changes with the CF that is put in.
-	const carryChange = o.f.let(o.state32(State.flagsAux).xor(fresh).and(Aux.carry));
+	const carryChange = o.f.let(carryFlag(o).shl(31).xor(fresh).and(Aux.carry));
 	store(o, result, fresh.xor(carryChange).xor(carryChange.shrU(1)), size);
 }
 
@@ -149,14 +179,16 @@ export function arithmeticFlags(o: Operation): Value {
 // Each of these is an i32 that is 0 or 1.
 
 export function carryFlag(o: Operation): Value {
-	return o.state32(State.flagsAux).shrU(31);
+	return o.knownCondition(Condition.b) ?? o.state32(State.flagsAux).shrU(31);
 }
 
 export function zeroFlag(o: Operation): Value {
-	return o.state64(State.flagsResult).eqz();
+	return o.knownCondition(Condition.e) ?? o.state64(State.flagsResult).eqz();
 }
 
 export function signFlag(o: Operation): Value {
+	const known = o.knownCondition(Condition.s);
+	if (known) return known;
 	return o.state64(State.flagsResult).shrU(63).wrap().xor(o.state32(State.flagsAux).and(1));
 }
 
@@ -172,6 +204,8 @@ export function parityFlag(o: Operation): Value {
 
 /** i32, 0 or nonzero: the condition with the encoding's number 0..15 (O NO B AE E NE BE A S NS P NP L GE LE G; SDM Vol. 1 Appendix B). */
 export function condition(o: Operation, code: number): Value {
+	const known = o.knownCondition(code & ~1);
+	if (known) return code & 1 ? known.eqz() : known;
 	let value: Value;
 	switch (code >> 1) {
 		case 0:

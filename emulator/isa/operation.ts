@@ -45,6 +45,9 @@ export function wordType(size: number): ValueType {
 	return size === 8 ? ValueType.i64 : ValueType.i32;
 }
 
+/** Instructions whose flags follow from operands and result. */
+export type FlagsKind = "add" | "addWithCarry" | "subtract" | "subtractWithBorrow" | "logic";
+
 /** A memory operand whose address has been checked: where its bytes are, and how a write is finished. */
 export interface Place {
 	/** i32: address in WebAssembly memory (RAM itself, or State.exchange when the access took the slow path). */
@@ -271,6 +274,25 @@ export abstract class Operation {
 	abstract raise(vector: number): void;
 	/** Leaves between two iterations of a repeated instruction: State.rip becomes the instruction itself, which has retired as often as it went round. */
 	abstract interruptedIteration(): void;
+
+	/**
+	 * What set the arithmetic flags, told by flags.ts. A compiler returns true and works the flags out when somebody asks; else they are
+	 * stored at once.
+	 */
+	deferFlags(_kind: FlagsKind, _size: number, _result: Value, _a?: Value, _b?: Value): boolean {
+		return false;
+	}
+
+	/** Sets both words of the lazy flags (flags.ts). */
+	setFlags(result: Value, aux: Value): void {
+		this.setState64(State.flagsResult, result);
+		this.setState32(State.flagsAux, aux);
+	}
+
+	/** i32, 0 or 1: the condition with this (even) number, where it can be told from what set the flags. */
+	knownCondition(_code: number): Value | undefined {
+		return undefined;
+	}
 
 	/** The state word at `offset` as i32. */
 	state32(offset: number): Value {

@@ -67,6 +67,11 @@ export const State = {
 	interruptsEnabled: 0x250,
 	/** i32: nonzero when an interrupt controller asserts INTR (or NMI is pending). */
 	interruptRequest: 0x254,
+	/**
+	 * i32: of the segments ES to GS outside 64-bit mode, bit n is set when segment n has base 0 and reads and writes reach all 4 GiB, bit
+	 * n + 8 when it has base 0.
+	 */
+	flatSegments: 0x258,
 	/** 16 × 16 bytes. */
 	xmm: 0x280,
 	/** 8 × 16 bytes: the x87 data registers by physical number R0..R7, 80-bit in the low 10 bytes; MMn is the low 8 bytes of Rn. */
@@ -104,6 +109,14 @@ export const State = {
 	/** i32 and i64 words that helpers use to return more than one result. */
 	helperResult: 0x720,
 	end: 0x800,
+} as const;
+
+/** Words beside the state that the engine and generated code use between themselves. */
+export const EngineWord = {
+	/** i32: first record of the block that did not fit into the rest of the fuel. */
+	lastBlock: 0x808,
+	/** i64: instructions that compiled regions have retired. */
+	compiledInstructions: 0x810,
 } as const;
 
 /** Bytes from the start of the memory to the slot of a segment register. */
@@ -169,6 +182,19 @@ export const Record = {
 	link: 20,
 	/** i64: immediate, sign-extended to the operand size as the instruction has it; relative branches: the displacement from the next instruction. */
 	immediate: 24,
+} as const;
+
+/** What lies in front of a block's first record: `size` bytes; the offsets are from there. */
+export const BlockHeader = {
+	size: 32,
+	/** i32: place in the table of the compiled region that the block belongs to, 0 = none. */
+	region: 0,
+	/** i32: number of the block among the entries of its region. */
+	entry: 4,
+	/** i32: number of the physical page. */
+	page: 8,
+	/** i32: log2 of the code size in bytes (State.codeSize). */
+	mode: 12,
 } as const;
 
 export const RecordFlags = {

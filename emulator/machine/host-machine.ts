@@ -8,7 +8,7 @@ import { Activity, Internal } from "../cpu/processor-state.ts";
 import { VmxWord } from "../cpu/vmx/vmx-state.ts";
 import { VirtualClock } from "../devices/clock.ts";
 import type { DmaMemory } from "../devices/dma-port.ts";
-import { ExecutionEngine } from "../engine/execution-engine.ts";
+import { type EngineTier, ExecutionEngine } from "../engine/execution-engine.ts";
 import { ExitReason } from "../engine/exit-reason.ts";
 import { PageKind, PhysicalMemory } from "../engine/physical-memory.ts";
 import { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
@@ -36,6 +36,8 @@ export interface HostConfiguration {
 	readonly memoryBytes: number;
 	/** Memory of a host that is no longer used; see PhysicalMemory. */
 	readonly recycled?: PhysicalMemory | undefined;
+	/** What runs the code; the default is "compiled", which compiles what is hot and interprets the rest. */
+	readonly engine?: EngineTier | undefined;
 	/** The ROM that the processor starts in; without it a loader sets the first instruction. */
 	readonly firmware?: FirmwareRom;
 	/** Devices beyond the bare PC's. */
@@ -107,7 +109,7 @@ export class HostMachine {
 			attention: () => this.engine?.stopAfterInstruction(),
 		});
 		this.processor.connectLocalApic(this.devices.localApicPort);
-		this.engine = new ExecutionEngine(this.physical, this.tlb, this.processor);
+		this.engine = new ExecutionEngine(this.physical, this.tlb, this.processor, configuration.engine);
 		// An alarm that an instruction of the slice asks for comes at its moment, wherever the slice ends.
 		this.clock.onAlarm = (time) => {
 			if (time < this.sliceEnd) this.engine.stopAfterInstruction();

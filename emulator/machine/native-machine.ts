@@ -79,6 +79,7 @@ export class NativeMachine implements VirtualMachine {
 		const { firmware, memory } = configuration;
 		this.disks = openDisks(configuration.disks ?? []);
 		this.host = new HostMachine({
+			engine: configuration.engine,
 			memoryBytes: memory,
 			...(firmware ? { firmware: new FirmwareRom(firmware.name, firmware.bytes) } : {}),
 			optional: optionalDevices(configuration, this.disks),
@@ -345,7 +346,7 @@ export class NativeMachine implements VirtualMachine {
 		const { host } = this;
 		return {
 			instructions: host.engine.retired,
-			tiers: { interpreter: host.engine.retired, compiled: 0 },
+			tiers: host.engine.tiers,
 			tlb: { fills: host.tlb.fills, flushes: host.tlb.flushes },
 			interrupts: { delivered: host.processor.delivery.delivered },
 			...this.vmxEvents?.statistics(),

@@ -9,9 +9,6 @@ import { HvmMachine } from "./vtx/hvm-machine.ts";
 
 /** @throws {MachineError} with one sentence when the configuration cannot be run. */
 export function createMachine(configuration: MachineConfiguration): VirtualMachine {
-	if (configuration.engine === "compiled") {
-		throw new MachineError('The engine "compiled" is not in this version: leave "engine" out or choose "interpreter".');
-	}
 	switch (configuration.vmm) {
 		case "none":
 			if (configuration.io === "split" || configuration.io === "passthrough")

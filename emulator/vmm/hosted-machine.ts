@@ -116,6 +116,7 @@ export abstract class HostedMachine {
 		this.lines = passes ? new AssignedLines() : undefined;
 		this.passthrough = undefined;
 		const host = new HostMachine({
+			engine: configuration.engine,
 			memoryBytes: memory + overhead + (passes ? remappingTableBytes(memory) : 0),
 			recycled: this.host?.physical,
 			...(this.lines ? { optional: assignable(optional, configuration.iommu, this.lines) } : {}),
@@ -156,6 +157,7 @@ export abstract class HostedMachine {
 		this.pending = this.ended = undefined;
 		this.resetAsked = false;
 		const host = new HostMachine({
+			engine: configuration.engine,
 			memoryBytes: bytes,
 			recycled: this.host?.physical,
 			optional: optionalDevices(configuration, this.disks),
@@ -336,7 +338,7 @@ export abstract class HostedMachine {
 		const { host } = this;
 		return {
 			instructions: host.engine.retired,
-			tiers: { interpreter: host.engine.retired, compiled: 0 },
+			tiers: host.engine.tiers,
 			tlb: { fills: host.tlb.fills, flushes: host.tlb.flushes },
 			...iommuStatistics(this.remapping),
 		};

@@ -21,6 +21,13 @@ export interface FunctionReference {
 	readonly results: readonly ValueType[];
 }
 
+/** The type of functions that are called through the table. */
+export interface FunctionSignature {
+	readonly typeIndex: number;
+	readonly parameters: readonly ValueType[];
+	readonly results: readonly ValueType[];
+}
+
 const EMPTY_BLOCK = 0x40;
 
 /** Opcodes of loads: [zero-extended i32, sign-extended i32, zero-extended i64, sign-extended i64] by size in bytes. */
@@ -72,6 +79,12 @@ export class FunctionBuilder {
 		return this.variableAt(type, index);
 	}
 
+	/** A local of its own for the whole function, whatever scope is open. */
+	persistentVariable(type: ValueType): Variable {
+		this.locals.push(type);
+		return this.variableAt(type, this.parameters.length + this.locals.length - 1);
+	}
+
 	/** Runs `fill` and then lets its locals be used again. */
 	scoped(fill: () => void): void {
 		const outer = this.scope;
@@ -88,6 +101,7 @@ export class FunctionBuilder {
 	/** Evaluates now; the result can be used many times. */
 	let(value: Value): Value {
 		if (value.constant !== undefined) return value;
+		if (value.isZeroExtended && value.low) return this.let(value.low).extendU();
 		const variable = this.variable(value.type);
 		this.set(variable, value);
 		return variable.get;
@@ -131,7 +145,35 @@ export class FunctionBuilder {
 		this.body.unsigned(offset);
 	}
 
+	/** How many blocks, loops and branches of `if` are open. */
+	get nesting(): number {
+		return this.depth;
+	}
+
+	/**
+	 * Runs `fill`. When it throws, what it has written is taken back, and what it has thrown comes back as the result.
+	 */
+	attempt(fill: () => void): unknown {
+		const { depth, scope } = this;
+		const { length } = this.body;
+		try {
+			fill();
+			return undefined;
+		} catch (thrown) {
+			this.body.length = length;
+			this.depth = depth;
+			this.scope = scope;
+			return thrown;
+		}
+	}
+
+	/** Runs one of the two; of a constant condition only that one is generated. */
 	if(condition: Value, then: () => void, otherwise?: () => void): void {
+		if (condition.constant !== undefined) {
+			if (condition.constant !== 0n) this.scoped(then);
+			else if (otherwise) this.scoped(otherwise);
+			return;
+		}
 		condition.write(this.body);
 		this.body.bytes([0x04, EMPTY_BLOCK]);
 		this.depth++;
@@ -207,6 +249,19 @@ export class FunctionBuilder {
 		this.body.byte(0x00);
 	}
 
+	/** Runs `fill` and takes what it has written out of the function; append() puts it in. */
+	detached(fill: () => void): Uint8Array {
+		const start = this.body.length;
+		fill();
+		const code = this.body.result().slice(start);
+		this.body.length = start;
+		return code;
+	}
+
+	append(code: Uint8Array): void {
+		this.body.bytes(code);
+	}
+
 	/** A call whose single result is used as a value (evaluated where it is consumed). */
 	call(target: FunctionReference, args: readonly Value[]): Value {
 		if (target.results.length !== 1) throw new Error("call: a function with one result");
@@ -214,6 +269,17 @@ export class FunctionBuilder {
 			for (const argument of args) argument.write(out);
 			out.byte(0x10);
 			out.unsigned(target.index);
+		});
+	}
+
+	/** A call through the module's table; its single result is used as a value. */
+	callIndirect(signature: FunctionSignature, args: readonly Value[], index: Value): Value {
+		return new Value(signature.results[0]!, (out) => {
+			for (const argument of args) argument.write(out);
+			index.write(out);
+			out.byte(0x11);
+			out.unsigned(signature.typeIndex);
+			out.byte(0);
 		});
 	}
 

@@ -1,7 +1,7 @@
 // A WebAssembly module: imports, functions, exports, in the order of the binary format.
 
 import { CodeWriter } from "./code-writer.ts";
-import { FunctionBuilder, type FunctionReference } from "./function-builder.ts";
+import { FunctionBuilder, type FunctionReference, type FunctionSignature } from "./function-builder.ts";
 import type { ValueType } from "./value.ts";
 
 interface Declared extends FunctionReference {
@@ -15,6 +15,7 @@ export class ModuleBuilder {
 	private readonly imports: { module: string; name: string; declared: Declared }[] = [];
 	private readonly functions: Declared[] = [];
 	private readonly exports: { name: string; index: number }[] = [];
+	private table: { name: string; entries: number } | undefined;
 
 	/** @param memoryPages the least size of the imported memory "env" "memory", in 64-KiB pages. */
 	constructor(private readonly memoryPages: number) {}
@@ -53,10 +54,27 @@ export class ModuleBuilder {
 		return declared;
 	}
 
+	/** Takes a function that has been built by itself. */
+	add(builder: FunctionBuilder): FunctionReference {
+		const reference = this.declare(builder.parameters, builder.results);
+		this.functions[reference.index - this.imports.length]!.builder = builder;
+		return reference;
+	}
+
 	define(reference: FunctionReference, fill: (builder: FunctionBuilder) => void): void {
 		const builder = new FunctionBuilder(reference.parameters, reference.results);
 		fill(builder);
 		this.functions[reference.index - this.imports.length]!.builder = builder;
+	}
+
+	/** The type of functions to be called through the table. */
+	signature(parameters: readonly ValueType[], results: readonly ValueType[]): FunctionSignature {
+		return { parameters, results, typeIndex: this.typeIndex(parameters, results) };
+	}
+
+	/** Gives the module its one table, of functions, and exports it. */
+	exportTable(name: string, entries: number): void {
+		this.table = { name, entries };
 	}
 
 	export(name: string, reference: FunctionReference): void {
@@ -87,8 +105,19 @@ export class ModuleBuilder {
 			section.unsigned(this.functions.length);
 			for (const declared of this.functions) section.unsigned(declared.typeIndex);
 		});
+		const { table } = this;
+		if (table)
+			out.section(4, (section) => {
+				section.bytes([0x01, 0x70, 0x01]);
+				section.unsigned(table.entries);
+				section.unsigned(table.entries);
+			});
 		out.section(7, (section) => {
-			section.unsigned(this.exports.length);
+			section.unsigned(this.exports.length + (table ? 1 : 0));
+			if (table) {
+				section.name(table.name);
+				section.bytes([0x01, 0x00]);
+			}
 			for (const { name, index } of this.exports) {
 				section.name(name);
 				section.byte(0x00);

@@ -36,6 +36,10 @@ export class Value {
 		readonly write: (out: CodeWriter) => void,
 		/** The value when it is a constant integer. */
 		readonly constant?: bigint,
+		/** Of an i64: its low 32 bits as an i32, where they are had more cheaply than by cutting it. */
+		readonly low?: Value,
+		/** Of an i64: it is `low`, zero-extended. */
+		readonly isZeroExtended = false,
 	) {}
 
 	static i32(value: number | bigint): Value {
@@ -50,6 +54,15 @@ export class Value {
 		);
 	}
 
+	/** An i64 whose low half can be had more cheaply than by cutting it. */
+	static withLow(value: Value, low: Value, isZeroExtended = false): Value {
+		return new Value(value.type, value.write, value.constant, low, isZeroExtended);
+	}
+
+	private static constantOf(type: ValueType, value: bigint): Value {
+		return type === ValueType.i64 ? Value.i64(value) : Value.i32(value);
+	}
+
 	static i64(value: number | bigint): Value {
 		const wide = BigInt.asIntN(64, BigInt(value));
 		return new Value(
@@ -59,6 +72,8 @@ export class Value {
 				out.signed(wide);
 			},
 			wide,
+			Value.i32(wide),
+			wide >= 0n && wide <= 0xffffffffn,
 		);
 	}
 
@@ -98,12 +113,45 @@ export class Value {
 		});
 	}
 
+	/** A binary operation on integers, done now when both operands are constants; its low half is the operation on the low halves. */
+	private foldable(
+		other: Operand,
+		opcodes: Opcodes,
+		what: string,
+		fold: (a: bigint, b: bigint) => bigint,
+		onLow: ((a: Value, b: Value) => Value) | undefined,
+		neutral?: bigint,
+	): Value {
+		const right = this.lift(other);
+		if (right.type === this.type && right.constant !== undefined) {
+			if (this.constant !== undefined) return Value.constantOf(this.type, fold(this.constant, right.constant));
+			if (right.constant === neutral) return this;
+		}
+		const value = this.binary(right, opcodes, what);
+		if (!onLow || this.type !== ValueType.i64 || !this.low || !right.low) return value;
+		return Value.withLow(value, onLow(this.low, right.low));
+	}
+
 	add(other: Operand): Value {
-		return this.binary(other, [0x6a, 0x7c, 0x92, 0xa0], "add");
+		return this.foldable(
+			other,
+			[0x6a, 0x7c, 0x92, 0xa0],
+			"add",
+			(a, b) => a + b,
+			(a, b) => a.add(b),
+			0n,
+		);
 	}
 
 	sub(other: Operand): Value {
-		return this.binary(other, [0x6b, 0x7d, 0x93, 0xa1], "sub");
+		return this.foldable(
+			other,
+			[0x6b, 0x7d, 0x93, 0xa1],
+			"sub",
+			(a, b) => a - b,
+			(a, b) => a.sub(b),
+			0n,
+		);
 	}
 
 	mul(other: Operand): Value {
@@ -131,19 +179,46 @@ export class Value {
 	}
 
 	and(other: Operand): Value {
-		return this.binary(other, [0x71, 0x83, 0, 0], "and");
+		const value = this.foldable(
+			other,
+			[0x71, 0x83, 0, 0],
+			"and",
+			(a, b) => a & b,
+			(a, b) => a.and(b),
+			-1n,
+		);
+		// Cut by a mask of at most 32 bits, an i64 is its low half.
+		const right = this.lift(other);
+		if (value.type === ValueType.i64 && value.constant === undefined && value.low && right.isZeroExtended)
+			return value.low.extendU();
+		return value;
 	}
 
 	or(other: Operand): Value {
-		return this.binary(other, [0x72, 0x84, 0, 0], "or");
+		return this.foldable(
+			other,
+			[0x72, 0x84, 0, 0],
+			"or",
+			(a, b) => a | b,
+			(a, b) => a.or(b),
+			0n,
+		);
 	}
 
 	xor(other: Operand): Value {
-		return this.binary(other, [0x73, 0x85, 0, 0], "xor");
+		return this.foldable(
+			other,
+			[0x73, 0x85, 0, 0],
+			"xor",
+			(a, b) => a ^ b,
+			(a, b) => a.xor(b),
+			0n,
+		);
 	}
 
 	shl(other: Operand): Value {
-		return this.binary(other, [0x74, 0x86, 0, 0], "shl");
+		const bits = this.type === ValueType.i64 ? 63n : 31n;
+		return this.foldable(other, [0x74, 0x86, 0, 0], "shl", (a, b) => a << (b & bits), undefined, 0n);
 	}
 
 	shrS(other: Operand): Value {
@@ -151,7 +226,9 @@ export class Value {
 	}
 
 	shrU(other: Operand): Value {
-		return this.binary(other, [0x76, 0x88, 0, 0], "shrU");
+		const width = this.type === ValueType.i64 ? 64 : 32;
+		const fold = (a: bigint, b: bigint) => BigInt.asUintN(width, a) >> (b & BigInt(width - 1));
+		return this.foldable(other, [0x76, 0x88, 0, 0], "shrU", fold, undefined, 0n);
 	}
 
 	rotl(other: Operand): Value {
@@ -163,6 +240,9 @@ export class Value {
 	}
 
 	eq(other: Operand): Value {
+		const right = this.lift(other);
+		if (this.constant !== undefined && right.constant !== undefined)
+			return Value.i32(this.constant === right.constant ? 1 : 0);
 		return this.binary(other, [0x46, 0x51, 0x5b, 0x61], "eq", ValueType.i32);
 	}
 
@@ -224,6 +304,7 @@ export class Value {
 	}
 
 	eqz(): Value {
+		if (this.constant !== undefined) return Value.i32(this.constant === 0n ? 1 : 0);
 		return this.unary([0x45, 0x50, 0, 0], "eqz", ValueType.i32);
 	}
 
@@ -262,16 +343,19 @@ export class Value {
 
 	/** i64 → i32, low half. */
 	wrap(): Value {
+		if (this.low) return this.low;
 		return this.conversion(ValueType.i64, ValueType.i32, 0xa7, "wrap");
 	}
 
 	/** i32 → i64. */
 	extendS(): Value {
-		return this.conversion(ValueType.i32, ValueType.i64, 0xac, "extendS");
+		if (this.constant !== undefined) return Value.i64(this.constant);
+		return Value.withLow(this.conversion(ValueType.i32, ValueType.i64, 0xac, "extendS"), this);
 	}
 
 	extendU(): Value {
-		return this.conversion(ValueType.i32, ValueType.i64, 0xad, "extendU");
+		if (this.constant !== undefined) return Value.i64(BigInt.asUintN(32, this.constant));
+		return Value.withLow(this.conversion(ValueType.i32, ValueType.i64, 0xad, "extendU"), this, true);
 	}
 
 	/** The value as i64: itself, or zero-extended. */

@@ -11,7 +11,7 @@ function add(o: Operation, withCarry: boolean): void {
 		const b = o.f.let(o.readAs(1, size));
 		const sum = old.add(b);
 		const result = o.f.let(withCarry ? sum.add(carryFlag(o).as(old.type)) : sum);
-		flagsOfAdd(o, size, old, b, result);
+		flagsOfAdd(o, size, old, b, result, withCarry);
 		return result;
 	});
 }
@@ -22,7 +22,7 @@ function subtract(o: Operation, withBorrow: boolean): void {
 		const b = o.f.let(o.readAs(1, size));
 		const difference = old.sub(b);
 		const result = o.f.let(withBorrow ? difference.sub(carryFlag(o).as(old.type)) : difference);
-		flagsOfSubtract(o, size, old, b, result);
+		flagsOfSubtract(o, size, old, b, result, withBorrow);
 		return result;
 	});
 }

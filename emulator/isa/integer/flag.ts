@@ -13,10 +13,11 @@ export function defineFlag(table: InstructionTable): void {
 	table.define(/^Cld$/, (o) => o.setState32(State.flagsRest, o.state32(State.flagsRest).and(~Eflags.df)));
 	table.define(/^Std$/, (o) => o.setState32(State.flagsRest, o.state32(State.flagsRest).or(Eflags.df)));
 	table.define(/^Lahf$/, (o) => {
-		o.f.store(1, Value.i32(0), arithmeticFlags(o).and(0xd5).or(2), State.gpr + Gpr.rax * 8 + 1);
+		const high = o.f.let(arithmeticFlags(o).and(0xd5).or(2));
+		o.setGpr(Gpr.rax, 2, o.gpr(Gpr.rax, 1).or(high.shl(8)));
 	});
 	table.define(/^Sahf$/, (o) => {
-		const high = o.f.load(Value.i32(0).type, 1, Value.i32(0), State.gpr + Gpr.rax * 8 + 1);
+		const high = o.gpr(Gpr.rax, 2).shrU(8);
 		setArithmeticFlags(o, high.and(0xd5).or(overflowFlag(o).shl(11)));
 	});
 	table.define(/^Salc$/, (o) => o.setGpr(Gpr.rax, 1, carryFlag(o).neg()));
