@@ -39,7 +39,7 @@ const USER_FLAGS = 0x40cd5;
 /** The real processor runs under it; here it only has to be seen by PUSHF. */
 const TRAP_FLAG = 0x100;
 
-class SteppedProcessor extends ArchitecturalProcessor {
+export class SteppedProcessor extends ArchitecturalProcessor {
 	fault: Fault | undefined;
 
 	override deliver(fault: Fault): boolean {
@@ -49,11 +49,11 @@ class SteppedProcessor extends ArchitecturalProcessor {
 }
 
 export class EmulatedProcessor {
-	private readonly physical = new PhysicalMemory(RAM_BYTES);
-	private readonly processor: SteppedProcessor;
-	private readonly engine: ExecutionEngine;
+	readonly physical = new PhysicalMemory(RAM_BYTES);
+	readonly processor: SteppedProcessor;
+	readonly engine: ExecutionEngine;
 	private readonly before = new Uint8Array(Layout.windowSize);
-	private readonly window: Uint8Array;
+	readonly window: Uint8Array;
 
 	constructor(private readonly bits: Bits) {
 		const { physical } = this;
@@ -168,25 +168,9 @@ export class EmulatedProcessor {
 	 * @param instructions 2 when the real processor executes the next one, a NOP, as well (MOV SS and POP SS hold the trap back).
 	 */
 	run(one: CaseRecord, result: ResultRecord, instructions: number): void {
-		const { physical, processor, window, before } = this;
+		const { physical, processor } = this;
 		const { state, flags } = processor.core;
-		before.set(windowBefore(one));
-		window.set(before);
-		const codeAddress = Layout.codeBase + one.u32(Case.codeOffset);
-		physical.poke(codeAddress, one.code);
-
-		state.cpl = 3;
-		if (!this.selectorsAreLoaded()) this.loadSegments();
-		if (this.bits === 64) {
-			state.setSegmentBase(Segment.fs, Layout.fsBase64);
-			state.setSegmentBase(Segment.gs, Layout.gsBase64);
-		}
-		flags.writeEflags((one.flags & USER_FLAGS) | TRAP_FLAG | 0x202, -1);
-		state.updateMode();
-		for (let n = 0; n < 16; n++) state.setGpr64(n, BigInt.asIntN(64, one.general(n)));
-		state.rip = one.rip;
-		this.loadFxsave(one.bytes.subarray(Case.fxsave, Case.fxsave + FXSAVE_SIZE));
-		processor.fault = undefined;
+		this.load(one);
 		for (let n = 0; n < instructions && processor.fault === undefined; n++) this.engine.step();
 
 		const { fault } = processor as { fault: Fault | undefined };
@@ -201,7 +185,33 @@ export class EmulatedProcessor {
 		for (let n = 0; n < 6; n++) result.setU16(Result.selectors + n * 2, state.selector(n as SegmentIndex));
 		this.storeSpan(result);
 		this.storeFxsave(result.bytes.subarray(Result.fxsave, Result.fxsave + FXSAVE_SIZE));
-		physical.poke(codeAddress, BREAKPOINTS.subarray(0, one.code.length));
+		physical.poke(Layout.codeBase + one.u32(Case.codeOffset), BREAKPOINTS.subarray(0, one.code.length));
+	}
+
+	/** Puts the state of a case into the processor and its memory, and the case's code into its place. */
+	load(one: CaseRecord): void {
+		this.physical.poke(Layout.codeBase + one.u32(Case.codeOffset), one.code);
+		this.loadState(one);
+	}
+
+	/** The same, but for the code. */
+	loadState(one: CaseRecord): void {
+		const { processor, window, before } = this;
+		const { state, flags } = processor.core;
+		before.set(windowBefore(one));
+		window.set(before);
+		state.cpl = 3;
+		if (!this.selectorsAreLoaded()) this.loadSegments();
+		if (this.bits === 64) {
+			state.setSegmentBase(Segment.fs, Layout.fsBase64);
+			state.setSegmentBase(Segment.gs, Layout.gsBase64);
+		}
+		flags.writeEflags((one.flags & USER_FLAGS) | TRAP_FLAG | 0x202, -1);
+		state.updateMode();
+		for (let n = 0; n < 16; n++) state.setGpr64(n, BigInt.asIntN(64, one.general(n)));
+		state.rip = one.rip;
+		this.loadFxsave(one.bytes.subarray(Case.fxsave, Case.fxsave + FXSAVE_SIZE));
+		processor.fault = undefined;
 	}
 
 	private storeSpan(result: ResultRecord): void {
