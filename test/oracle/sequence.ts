@@ -23,9 +23,20 @@ const SHORT_BRANCHES = [...Array.from({ length: 16 }, (_, n) => 0x70 + n), 0xe0,
 const excluded =
 	/^(Int|Into|Ud\d|Hlt|Sys|Iret|Push|Pop|Mov_Sreg|L[defgs]s_|Enter|Leave|Wr[fg]s|Xrstor|Fx|Fld(cw|env)|Frstor|Xbegin|Str|Sldt|Smsw|S[gi]dt)/;
 
-/** Encodings of the rows that programs are made of, in code of 32 or 64 bits. */
-export function sequenceEncodings(rows: readonly Row[], bits: Bits): Encoding[] {
-	return rows.filter((row) => !excluded.test(row.name)).flatMap((row) => encodingsOf(row, bits));
+/** What most programs consist of, and what reads the flags that they leave. */
+const common =
+	/^(Add|Adc|Sub|Sbb|Cmp|Test|And|Or|Xor|Inc|Dec|Neg|Shl|Shr|Sar|Bt|Mov|Movzx|Movsx|Lea|Imul|Set[a-z]+|Cmov[a-z]+)_/;
+
+/** Encodings of the rows that programs are made of. */
+export interface SequenceEncodings {
+	readonly common: readonly Encoding[];
+	readonly all: readonly Encoding[];
+}
+
+/** In code of 32 or 64 bits. */
+export function sequenceEncodings(rows: readonly Row[], bits: Bits): SequenceEncodings {
+	const all = rows.filter((row) => !excluded.test(row.name)).flatMap((row) => encodingsOf(row, bits));
+	return { common: all.filter(({ row }) => common.test(row.name)), all };
 }
 
 const information = new InstructionInfoFactory();
@@ -74,8 +85,8 @@ function intoWindow(instruction: Instruction, bits: Bits, rip: bigint, random: R
 	}
 }
 
-function straight(encodings: readonly Encoding[], bits: Bits, rip: bigint, random: Random): Uint8Array | undefined {
-	const made = randomInstruction(random.pick(encodings), random, rip);
+function straight({ common, all }: SequenceEncodings, bits: Bits, rip: bigint, random: Random): Uint8Array | undefined {
+	const made = randomInstruction(random.pick(random.chance(60) ? common : all), random, rip);
 	const { instruction } = made;
 	try {
 		const memory = Array.from({ length: instruction.opCount }, (_, n) => instruction.opKind(n)).includes(OpKind.Memory);
@@ -95,7 +106,7 @@ function straight(encodings: readonly Encoding[], bits: Bits, rip: bigint, rando
  * @param start linear address of its first byte
  */
 export function randomProgram(
-	encodings: readonly Encoding[],
+	encodings: SequenceEncodings,
 	bits: Bits,
 	start: number,
 	length: number,
