@@ -23,6 +23,12 @@ export function formatAddress(address: Address): string {
 	return `${address.space}:${device}${hex(address.value)}`;
 }
 
+/** The address as one of a vCPU: linear and guest-physical addresses are, where several guests run. */
+export function ownedBy(owner: number | undefined, address: Address): Address {
+	const { space } = address;
+	return owner === undefined || (space !== "lin" && space !== "gpa") ? address : { ...address, processor: owner };
+}
+
 /** A requester of the PCI bus as lspci writes it: "00:05.0". */
 export function formatSourceId(source: number): string {
 	const digits = (value: number) => value.toString(16).padStart(2, "0");

@@ -1,11 +1,12 @@
 // Puts a session together. The result is a `vscode.DebugAdapter`: the extension uses it inline, server.ts over a stream.
 import type { Stop } from "../emulator/machine/virtual-machine.ts";
+import { ownedBy } from "./addresses.ts";
 import { BreakpointRequests } from "./breakpoints/breakpoint-requests.ts";
 import { BreakpointStore } from "./breakpoints/breakpoint-store.ts";
-import { DataBreakpoints } from "./breakpoints/data-breakpoints.ts";
+import { DataBreakpoints, type MemoryRange } from "./breakpoints/data-breakpoints.ts";
 import { compareRequests } from "./compare/compare-requests.ts";
 import { evaluateRequests } from "./console/evaluate-requests.ts";
-import { Debuggee } from "./debuggee.ts";
+import { Debuggee, domainProcessor } from "./debuggee.ts";
 import { disassemblyRequests } from "./disassembly/disassembly-requests.ts";
 import { ExceptionFilters } from "./exceptions/exception-filters.ts";
 import { eventNames, exceptionInfoRequests } from "./exceptions/exception-info.ts";
@@ -37,6 +38,10 @@ import { pageTableViewRequests } from "./views/page-table-views.ts";
 import { registerViewRequests } from "./views/register-views.ts";
 
 export type { CreateMachine } from "./launch/launch-requests.ts";
+
+function ownedRange(range: MemoryRange, owner: number | undefined): MemoryRange {
+	return { ...range, address: ownedBy(owner, range.address) };
+}
 
 /** What a session is given from outside. */
 export interface SessionServices {
@@ -96,12 +101,16 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		rangeOfVariable: (reference, name) => {
 			const container = variables.get(reference);
 			void debuggee.stopped;
-			return container.range!(name);
+			return ownedRange(container.range!(name), debuggee.focusedDomain);
 		},
 		rangeOfExpression: (expression, frameId) => {
 			void debuggee.stopped;
 			const frame = frames.getOrTop(frameId);
-			return translateErrors(() => rangeOfValue(expression, evaluator.evaluate(expression, frame).value));
+			const { value } = evaluator.evaluate(expression, frame);
+			return ownedRange(
+				translateErrors(() => rangeOfValue(expression, value)),
+				domainProcessor(frame.processor),
+			);
 		},
 		address: (expression, frameId) => {
 			void debuggee.stopped;

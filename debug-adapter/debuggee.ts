@@ -69,6 +69,12 @@ export class Debuggee {
 		return processors.find((one) => threadIdOf(one) === this.focusedThread) ?? processors[0]!;
 	}
 
+	/** The vCPU of the focused thread where several guests run (each is a domain with addresses of its own), else undefined. */
+	get focusedDomain(): number | undefined {
+		if (!this.hasMachine) return undefined;
+		return domainProcessor(this.focusedProcessor());
+	}
+
 	/**
 	 * Who can read an address for a request that names no thread: the translation cache is there only for the
 	 * physical processor, all else is seen from the focused thread.
@@ -86,6 +92,11 @@ export class Debuggee {
 		const cache = this.machine.translationCache;
 		return cache !== undefined && linear >= cache.start && linear < cache.end;
 	}
+}
+
+/** The number of a processor that is a domain's vCPU; see Address.processor. */
+export function domainProcessor({ id, domainId }: Processor): number | undefined {
+	return domainId === undefined ? undefined : id;
 }
 
 /** The DAP thread of a processor: the machine numbers its processors from 1, as DAP does its threads. */

@@ -40,6 +40,8 @@ export interface SymbolFileArgument {
 	readonly offset?: number | string;
 	/** Load address of single sections, by name (".text": "0x…"), for relocatable files such as kernel modules. */
 	readonly sections?: Readonly<Record<string, number | string>>;
+	/** Under `vmm` "pv": the number of the domain that runs this code; 1, the guest, when left out. */
+	readonly domain?: number;
 }
 
 /** `type: "hyperscope"`, `request: "launch"`. Paths are absolute; the extension resolves `${workspaceFolder}`. */

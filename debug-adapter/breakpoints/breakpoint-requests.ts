@@ -1,6 +1,5 @@
 import type { DebugProtocol } from "@vscode/debugprotocol";
-import type { Address } from "../../emulator/machine/virtual-machine.ts";
-import { parseMemoryReference, parseNumber, splitSpace } from "../addresses.ts";
+import { ownedBy, parseMemoryReference, parseNumber, splitSpace } from "../addresses.ts";
 import type { Debuggee } from "../debuggee.ts";
 import type { Evaluator } from "../program/evaluator.ts";
 import type { Program } from "../program/program.ts";
@@ -53,21 +52,21 @@ export class BreakpointRequests {
 		const near = found.filter((one) => (one.position?.line ?? line) - line <= FARTHEST_LINE);
 		if (near.length === 0) return nowhere("No code in the loaded symbols comes from this line.");
 		return {
-			addresses: near.map((one): Address => ({ space: "lin", value: one.address })),
+			addresses: near.map((one) => this.program.addressOf(one)),
 			line: near[0]!.position?.line ?? line,
 		};
 	}
 
-	private placeOnFunction(name: string): Placement {
+	private placeOnFunction(name: string, owner: number | undefined): Placement {
 		if (!this.debuggee.hasMachine) return nowhere("The machine is not there yet.");
 		try {
 			const { space, rest, explicit } = splitSpace(name.replace(/^\*/, ""));
 			const number = parseNumber(rest);
-			if (number !== undefined && number >= 0n) return { addresses: [{ space, value: number }] };
+			if (number !== undefined && number >= 0n) return { addresses: [ownedBy(owner, { space, value: number })] };
 			if (name.startsWith("*") || explicit) {
 				const text = name.replace(/^\*/, "");
 				const frame = this.frames.top(this.debuggee.focusedProcessor());
-				return { addresses: [this.evaluator.address(text, frame)] };
+				return { addresses: [ownedBy(owner, this.evaluator.address(text, frame))] };
 			}
 		} catch (error) {
 			return nowhere(sentenceOf(error));
@@ -77,7 +76,7 @@ export class BreakpointRequests {
 			return nowhere(
 				`No loaded symbol file has a function "${name}"; an address is written *0xc0100000 or gpa:0x1000.`,
 			);
-		return { addresses: found.map((one): Address => ({ space: "lin", value: one.address })) };
+		return { addresses: found.map((one) => this.program.addressOf(one)) };
 	}
 
 	readonly requests: RequestHandlers = {
@@ -100,8 +99,9 @@ export class BreakpointRequests {
 			const wanted = args.objects("breakpoints").map((one) => {
 				const name = one.string("name").trim();
 				const { trigger, problem } = triggerOf(one);
-				const place = () => (problem === undefined ? this.placeOnFunction(name) : nowhere(problem));
-				return { key: name, trigger, place };
+				const place = (owner: number | undefined) =>
+					problem === undefined ? this.placeOnFunction(name, owner) : nowhere(problem);
+				return { key: name, trigger, place, owner: this.debuggee.focusedDomain };
 			});
 			return { breakpoints: this.store.replace("function", "", wanted).map(describeBreakpoint) };
 		},
@@ -111,18 +111,18 @@ export class BreakpointRequests {
 				const reference = one.string("instructionReference");
 				const offset = one.optionalInteger("offset") ?? 0;
 				const { trigger, problem } = triggerOf(one);
-				const place = (): Placement => {
+				const place = (owner: number | undefined): Placement => {
 					if (problem !== undefined) return nowhere(problem);
 					try {
 						const address = parseMemoryReference(reference);
 						const value = address.value + BigInt(offset);
 						if (value < 0n) return nowhere("There is no code below address 0.");
-						return { addresses: [{ space: address.space, value }] };
+						return { addresses: [ownedBy(owner, { ...address, value })] };
 					} catch (error) {
 						return nowhere(sentenceOf(error));
 					}
 				};
-				return { key: `${reference}+${offset}`, trigger, place };
+				return { key: `${reference}+${offset}`, trigger, place, owner: this.debuggee.focusedDomain };
 			});
 			return { breakpoints: this.store.replace("instruction", "", wanted).map(describeBreakpoint) };
 		},

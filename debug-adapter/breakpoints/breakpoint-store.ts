@@ -1,5 +1,5 @@
 import type { Address, ExecutionBreakpoint, VirtualMachine } from "../../emulator/machine/virtual-machine.ts";
-import { type Breakpoint, type BreakpointKind, describeBreakpoint, type Placement } from "./breakpoint.ts";
+import { type Breakpoint, type BreakpointKind, describeBreakpoint } from "./breakpoint.ts";
 import type { Trigger } from "./trigger.ts";
 
 /** What one request asks for; the store makes a Breakpoint of it. */
@@ -7,7 +7,9 @@ export interface WantedBreakpoint {
 	readonly key: string;
 	readonly trigger: Trigger;
 	readonly source?: Breakpoint["source"];
-	readonly place: () => Placement;
+	/** The vCPU that the person looks at. */
+	readonly owner?: number | undefined;
+	readonly place: Breakpoint["place"];
 }
 
 /** All execution breakpoints of a session, and those that a step sets for its own use. */
@@ -33,14 +35,18 @@ export class BreakpointStore {
 		for (const breakpoint of before) this.breakpoints.delete(breakpoint.id);
 		const result = wanted.map((one) => {
 			const index = before.findIndex((old) => old.key === one.key && old.trigger.equals(one.trigger));
+			// A list is sent whole: what was asked for in another thread stays that thread's.
+			const same = before.find((old) => old.key === one.key);
+			const owner = same ? same.owner : one.owner;
 			const old = index >= 0 ? before.splice(index, 1)[0] : undefined;
 			const breakpoint: Breakpoint = {
 				id: old?.id ?? this.nextId++,
 				kind,
 				key: one.key,
 				trigger: old?.trigger ?? one.trigger,
+				owner,
 				place: one.place,
-				placement: one.place(),
+				placement: one.place(owner),
 				...(one.source ? { source: one.source } : {}),
 			};
 			this.breakpoints.set(breakpoint.id, breakpoint);
@@ -55,7 +61,7 @@ export class BreakpointStore {
 		const changed: ReturnType<typeof describeBreakpoint>[] = [];
 		for (const breakpoint of this.breakpoints.values()) {
 			const before = JSON.stringify(describeBreakpoint(breakpoint));
-			breakpoint.placement = breakpoint.place();
+			breakpoint.placement = breakpoint.place(breakpoint.owner);
 			const description = describeBreakpoint(breakpoint);
 			if (JSON.stringify(description) !== before) changed.push(description);
 		}
@@ -108,11 +114,16 @@ export class BreakpointStore {
 		return ids.some((id) => this.installed.has(id) && this.installed.get(id) === undefined);
 	}
 
-	/** The user's breakpoints at a linear address. */
-	at(linear: bigint): Breakpoint[] {
+	/** The user's breakpoints at a linear address of a processor. */
+	at(linear: bigint, processor: number): Breakpoint[] {
 		if (this.isDisabled) return [];
 		return [...this.breakpoints.values()].filter((breakpoint) =>
-			breakpoint.placement.addresses.some((address) => address.space === "lin" && address.value === linear),
+			breakpoint.placement.addresses.some(
+				(address) =>
+					address.space === "lin" &&
+					address.value === linear &&
+					(address.processor === undefined || address.processor === processor),
+			),
 		);
 	}
 

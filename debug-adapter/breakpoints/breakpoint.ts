@@ -21,8 +21,10 @@ export interface Breakpoint {
 	/** What tells it from its neighbours of the same kind: "path:line:column", a function's name, a reference. */
 	readonly key: string;
 	readonly trigger: Trigger;
+	/** The vCPU that its address belongs to when it was asked for by a bare address; see Address.processor. */
+	readonly owner: number | undefined;
 	/** Looks the place up; called again when symbols were added. */
-	readonly place: () => Placement;
+	readonly place: (owner: number | undefined) => Placement;
 	/** The client's path of a source breakpoint. */
 	readonly source?: DebugProtocol.Source;
 	placement: Placement;

@@ -35,18 +35,20 @@ interface DataBreakpoint extends MemoryRange {
 
 function dataId({ address, length, by }: MemoryRange): string {
 	const space = address.space === "lin" ? "lin:" : "";
-	return `${space}${formatAddress(address)}/${length}${by ? `/${by}` : ""}`;
+	const owner = address.processor === undefined ? "" : `@${address.processor}`;
+	return `${space}${formatAddress(address)}/${length}${by ? `/${by}` : ""}${owner}`;
 }
 
 function parseDataId(text: string): MemoryRange {
-	const match = /^(.*?)\/(\d{1,10})(?:\/(cpu|dma))?$/.exec(text);
+	const match = /^(.*?)\/(\d{1,10})(?:\/(cpu|dma))?(?:@(\d{1,5}))?$/.exec(text);
 	const length = Number(match?.[2] ?? 0);
 	if (!match || length < 1 || length > LONGEST_RANGE)
 		throw new RequestError(
-			`"${text}" is not a data id: it has the form address/length, such as 0xc0100000/4 or gpa:0x1000/16, with /cpu or /dma behind it for accesses of one kind.`,
+			`"${text}" is not a data id: it has the form address/length, such as 0xc0100000/4 or gpa:0x1000/16, with /cpu or /dma behind it for accesses of one kind, and @thread for the domain of a thread.`,
 		);
 	const by = match[3] as MemoryRange["by"];
-	return { address: parseMemoryReference(match[1]!), length, ...(by ? { by } : {}) };
+	const owner = match[4] === undefined ? {} : { processor: Number(match[4]) };
+	return { address: { ...parseMemoryReference(match[1]!), ...owner }, length, ...(by ? { by } : {}) };
 }
 
 /** Takes the words "cpu" or "dma" off an address that a person wrote: "dma gpa:0x1000". */

@@ -75,7 +75,7 @@ test("over a call: runs to its return at the same depth; a return of a deeper ac
 	assert.equal(finish(step).reason, "step");
 	step.finish();
 	assert.equal(values.get("eip"), 0x108n);
-	assert.deepEqual([machine.breakpoints, store.at(0x105n)], [[], []]);
+	assert.deepEqual([machine.breakpoints, store.at(0x105n, 1)], [[], []]);
 });
 
 test("into a call: stops behind the prologue; code without lines is run to its return", () => {

@@ -169,7 +169,7 @@ export class StepMotion implements Motion {
 	/** A user's breakpoint on the way; the step ends there as a run would. */
 	private breakpointHere(): Stop | undefined {
 		const { store, processor } = this.request;
-		const here = store.at(processor.linearInstructionPointer());
+		const here = store.at(processor.linearInstructionPointer(), processor.id);
 		if (here.length === 0) return undefined;
 		return { reason: "breakpoint", processor: processor.id, ids: store.machineIds(here) };
 	}

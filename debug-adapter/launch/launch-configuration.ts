@@ -13,6 +13,7 @@ export interface SymbolFileRequest {
 	readonly path: string;
 	readonly offset: bigint;
 	readonly sections: ReadonlyMap<string, bigint>;
+	readonly domain?: number;
 }
 
 /** The launch configuration (LaunchArguments of protocol.ts), checked. Files are not read yet. */
@@ -42,7 +43,13 @@ export function symbolFileRequest(args: RequestArguments): SymbolFileRequest {
 			);
 		sections.set(name, value);
 	}
-	return { path: args.string("path"), offset: args.optionalQuantity("offset") ?? 0n, sections };
+	const domain = args.optionalInteger("domain", 0);
+	return {
+		path: args.string("path"),
+		offset: args.optionalQuantity("offset") ?? 0n,
+		sections,
+		...(domain === undefined ? {} : { domain }),
+	};
 }
 
 /** @throws {RequestError} for what is not understood or does not fit together. */

@@ -43,6 +43,20 @@ export interface LaunchServices {
 	disconnected(): void;
 }
 
+/** Number of the guest's domain, which the program runs in. */
+const GUEST_DOMAIN = 1;
+
+/** The vCPU of the domain that a symbol file is of; undefined where there are no domains. @throws {RequestError} */
+function ownerOf(domain: number | undefined, machine: VirtualMachine): number | undefined {
+	const vcpus = machine.processors().filter(({ domainId }) => domainId !== undefined);
+	const found = vcpus.find(({ domainId }) => domainId === (domain ?? GUEST_DOMAIN));
+	if (found || domain === undefined) return found?.id;
+	const known = vcpus.map(({ domainId }) => domainId).join(", ");
+	throw new RequestError(
+		`symbolFiles: there is no domain ${domain}: ${known === "" ? 'only "vmm": "pv" has domains' : `the domains are ${known}`}.`,
+	);
+}
+
 /** The life of a session: initialize, launch, configurationDone, restart, terminate, disconnect. */
 export class LaunchRequests {
 	private configuration: LaunchConfiguration | undefined;
@@ -78,7 +92,7 @@ export class LaunchRequests {
 		});
 		const machine = new RecordedMachine(bare);
 		const symbols = configuration.symbolFiles.map((file, index) => ({ file, bytes: symbolBytes[index]!.bytes }));
-		this.openSymbols(configuration, image, symbols);
+		this.openSymbols(configuration, image, symbols, machine);
 		program.paths.configure(configuration.program, configuration.sourceMap);
 		await program.paths.locate(
 			program.ask((table) => table.sourcePaths(), []),
@@ -110,13 +124,16 @@ export class LaunchRequests {
 		configuration: LaunchConfiguration,
 		image: NamedFile | undefined,
 		files: readonly { readonly file: SymbolFileRequest; readonly bytes: Uint8Array }[],
+		machine: VirtualMachine,
 	): void {
 		const { program, debuggee } = this.services;
-		for (const { file, bytes } of files) this.openSymbolFile(file, bytes, (...how) => program.probe(...how));
+		for (const { file, bytes } of files) {
+			this.openSymbolFile(file, bytes, machine, (symbols, options) => program.probe(symbols, options));
+		}
 		program.clear();
 		if (image && configuration.program !== undefined) {
 			try {
-				program.add(image.bytes, { name: configuration.program });
+				program.add(image.bytes, { name: configuration.program }, ownerOf(undefined, machine));
 			} catch (error) {
 				// A bzImage has no symbols of its own; a damaged file is started all the same, and said to be damaged.
 				if (!(error instanceof SymbolError)) throw error;
@@ -127,21 +144,19 @@ export class LaunchRequests {
 					});
 			}
 		}
-		for (const { file, bytes } of files) this.openSymbolFile(file, bytes);
+		for (const { file, bytes } of files) this.openSymbolFile(file, bytes, machine);
 	}
 
 	/** @throws {RequestError} */
 	private openSymbolFile(
 		file: SymbolFileRequest,
 		bytes: Uint8Array,
+		machine: VirtualMachine,
 		open: Program["add"] = (...how) => this.services.program.add(...how),
 	): SymbolFile {
 		try {
-			return open(bytes, {
-				name: file.path,
-				bias: file.offset,
-				...(file.sections.size > 0 ? { sectionBases: file.sections } : {}),
-			});
+			const sections = file.sections.size > 0 ? { sectionBases: file.sections } : {};
+			return open(bytes, { name: file.path, bias: file.offset, ...sections }, ownerOf(file.domain, machine));
 		} catch (error) {
 			throw new RequestError(sentenceOf(error));
 		}
@@ -218,8 +233,8 @@ export class LaunchRequests {
 			void this.services.debuggee.machine;
 			const file = symbolFileRequest(args);
 			const { bytes } = await readNamedFile("Symbol file", file.path, this.services.debuggee.host);
-			const opened = this.openSymbolFile(file, bytes);
 			const { program, debuggee } = this.services;
+			const opened = this.openSymbolFile(file, bytes, debuggee.machine);
 			await program.paths.locate(
 				program.ask(() => opened.sourcePaths(), []),
 				debuggee.host,

@@ -1,6 +1,7 @@
 import type { Address, Processor } from "../../emulator/machine/virtual-machine.ts";
-import { splitSource, splitSpace } from "../addresses.ts";
+import { ownedBy, splitSource, splitSpace } from "../addresses.ts";
 import type { TriggerScope } from "../breakpoints/trigger.ts";
+import { domainProcessor } from "../debuggee.ts";
 import type { MemoryAccess } from "../memory/memory-access.ts";
 import { RequestError, sentenceOf } from "../request-error.ts";
 import { type Frame, frameContext } from "../stack/frame.ts";
@@ -127,7 +128,7 @@ export class Evaluator {
 		const { source, rest } = space === "iova" ? splitSource(behind) : { rest: behind };
 		const number = this.number(explicit ? rest : text, frame);
 		const value = BigInt.asUintN(frame.processor.codeSize() === 64 || space !== "lin" ? 64 : 32, number);
-		return { space, value, ...(source === undefined ? {} : { source }) };
+		return ownedBy(domainProcessor(frame.processor), { space, value, ...(source === undefined ? {} : { source }) });
 	}
 
 	isTrue(text: string, frame: Frame, extra?: ExtraNames): boolean {

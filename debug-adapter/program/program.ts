@@ -1,9 +1,11 @@
 import type { DebugProtocol } from "@vscode/debugprotocol";
+import type { Address } from "../../emulator/machine/virtual-machine.ts";
 import { hex } from "../addresses.ts";
 import type { Debuggee } from "../debuggee.ts";
 import type { LineMap } from "../execution/step-motion.ts";
 import { sentenceOf } from "../request-error.ts";
 import {
+	type BreakpointLocation,
 	type SourceRange,
 	SymbolError,
 	SymbolFile,
@@ -17,15 +19,25 @@ import { fileName, SourcePaths } from "./source-paths.ts";
 export class Program implements LineMap {
 	readonly table = new SymbolTable();
 	readonly paths = new SourcePaths();
+	/** The vCPU of the domain that a symbol file is of, where several guests run; see Address.processor. */
+	private readonly owners = new Map<SymbolFile, number>();
 	/** Sentences that were said: a damaged file is complained of once, not at each step. */
 	private readonly complaints = new Set<string>();
 
 	constructor(private readonly debuggee: Debuggee) {}
 
 	/** Opens a symbol file. @throws with one sentence when it is none. */
-	add(bytes: Uint8Array, options: SymbolFileOptions): SymbolFile {
+	add(bytes: Uint8Array, options: SymbolFileOptions, owner?: number): SymbolFile {
 		const { inflate } = this.debuggee.host;
-		return this.table.add(bytes, inflate ? { inflate, ...options } : options);
+		const file = this.table.add(bytes, inflate ? { inflate, ...options } : options);
+		if (owner !== undefined) this.owners.set(file, owner);
+		return file;
+	}
+
+	/** Where a breakpoint lies: the address is one of the domain that the symbol file is of. */
+	addressOf({ address, file }: BreakpointLocation): Address {
+		const processor = this.owners.get(file);
+		return { space: "lin", value: address, ...(processor === undefined ? {} : { processor }) };
 	}
 
 	/** Opens a symbol file without adding it. @throws with one sentence when it is none. */
@@ -36,6 +48,7 @@ export class Program implements LineMap {
 
 	clear(): void {
 		for (const file of [...this.table.files]) this.table.remove(file);
+		this.owners.clear();
 		this.complaints.clear();
 	}
 

@@ -54,7 +54,7 @@ export class DmaWatchpoints {
 		for (let pages = 0; offset < length && pages < MOST_LINEAR_PAGES; pages++) {
 			const at = address.value + BigInt(offset);
 			const inPage = Math.min(length - offset, 4096 - Number(at & 0xfffn));
-			const start = this.surroundings.physical({ space: "lin", value: at });
+			const start = this.surroundings.physical({ ...address, value: at });
 			const touched =
 				start === undefined ? undefined : overlap(BigInt(access.address), access.bytes.length, start, inPage);
 			if (touched !== undefined) return offset + touched;

@@ -14,6 +14,7 @@ export interface ChangeListener {
 export class RecordedProcessor implements Processor {
 	readonly id: number;
 	readonly kind: "vcpu" | "pcpu";
+	readonly domainId?: number;
 	readonly nestedWalk?: (linear: bigint, access?: Access) => NestedWalk | undefined;
 
 	constructor(
@@ -22,6 +23,7 @@ export class RecordedProcessor implements Processor {
 	) {
 		this.id = processor.id;
 		this.kind = processor.kind;
+		if (processor.domainId !== undefined) this.domainId = processor.domainId;
 		if (processor.nestedWalk) this.nestedWalk = (linear, access) => processor.nestedWalk!(linear, access);
 	}
 

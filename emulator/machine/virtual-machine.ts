@@ -13,6 +13,8 @@ export interface Address {
 	readonly value: bigint;
 	/** For "iova": the device whose address it is; the only device behind an IOMMU when left out. */
 	readonly source?: SourceId;
+	/** For "lin" and "gpa" of a breakpoint, where several guests run: the vCPU whose address it is; any one's when left out. */
+	readonly processor?: number;
 }
 
 export type RegisterGroup = "general" | "segments" | "control" | "debug" | "msr" | "x87" | "sse" | "vmx" | "system";
@@ -77,6 +79,8 @@ export interface Mapping {
 export interface Processor {
 	readonly id: number;
 	readonly kind: "vcpu" | "pcpu";
+	/** The domain whose vCPU it is, where several guests may run. */
+	readonly domainId?: number;
 	/** "vCPU 0 (CPL 0, CR3 0x1000)" */
 	describe(): string;
 	/** 16, 32 or 64: the code size that the current CS gives. */

@@ -28,6 +28,7 @@ const GENERAL = /^([re]?[abcd]x|[abcd][lh]|[re]?(si|di|bp|sp)|(si|di|bp|sp)l|r([
 
 export class DomainProcessor implements Processor {
 	readonly kind = "vcpu";
+	readonly domainId: number;
 	private readonly shown: ArchitecturalProcessor;
 	private readonly file: RegisterFile;
 
@@ -36,6 +37,7 @@ export class DomainProcessor implements Processor {
 		private readonly hypervisor: Hypervisor,
 		readonly domain: Domain,
 	) {
+		this.domainId = domain.id;
 		const physical = new PhysicalMemory(4096);
 		this.shown = new ArchitecturalProcessor({
 			physical,

@@ -6,6 +6,7 @@ import { sha256 } from "../../machine/hash.ts";
 import type { HostStop } from "../../machine/host-machine.ts";
 import type { DomainsView } from "../../machine/hypervisor-views.ts";
 import {
+	type Address,
 	type ExecutionBreakpoint,
 	type MachineConfiguration,
 	MachineError,
@@ -47,6 +48,11 @@ const COM1 = 0x3f8;
 /** Typed bytes that wait for a domain that does not read them. */
 const MOST_TYPED = 1 << 16;
 
+/** Whether an address of a breakpoint holds for a vCPU: domains have the same linear and guest-physical addresses. */
+function belongsTo({ processor }: Address, vcpu: DomainProcessor): boolean {
+	return processor === undefined || processor === vcpu.id;
+}
+
 export class ParavirtualMachine extends HostedMachine implements VirtualMachine {
 	readonly technique = "pv";
 	hypervisor!: Hypervisor;
@@ -61,7 +67,8 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 	private pcpu!: HostProcessor;
 	private breakpoints: readonly ExecutionBreakpoint[] = [];
 	private watched: readonly Watchpoint[] = [];
-	private readonly watchpoints = new WatchpointSet((watchpoint, access) =>
+	private readonly watchpoints = new WatchpointSet((watchpoint, access) => {
+		if (!belongsTo(watchpoint.address, this.currentVcpu)) return;
 		this.stopAt({
 			reason: "watchpoint",
 			processor: this.currentVcpu.id,
@@ -75,10 +82,10 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 			...(access.oldValue === undefined ? {} : { oldValue: access.oldValue }),
 			...(access.newValue === undefined ? {} : { newValue: access.newValue }),
 			instruction: this.pcpu.linearInstructionPointer(),
-		}),
-	);
+		});
+	});
 	private readonly dmaWatchpoints = new DmaWatchpoints({
-		physical: (address) => this.machineAddress(address.space, address.value),
+		physical: (address) => this.machineAddress(address),
 		instruction: () => this.currentVcpu.linearInstructionPointer(),
 		hit: (stop) => this.stopAt(stop),
 	});
@@ -313,10 +320,12 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 		const own = this.breakpoints.filter(({ address }) => address.space === "hpa" && address.value === machine);
 		if (own.length > 0) return { reason: "breakpoint", processor: PCPU, ids: own.map(({ id }) => id) };
 		const ids = this.breakpoints
-			.filter(({ address }) =>
-				address.space === "lin"
-					? address.value === linear
-					: address.space === "gpa" && address.value === vcpu.translate(linear, "gpa"),
+			.filter(
+				({ address }) =>
+					belongsTo(address, vcpu) &&
+					(address.space === "lin"
+						? address.value === linear
+						: address.space === "gpa" && address.value === vcpu.translate(linear, "gpa")),
 			)
 			.map(({ id }) => id);
 		return ids.length > 0 ? { reason: "breakpoint", processor: vcpu.id, ids } : undefined;
@@ -361,10 +370,11 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 		this.host.engine.code.setBreakpointOffsets(offsets);
 	}
 
-	private machineAddress(space: string, value: bigint): bigint | undefined {
-		if (space === "lin") return this.currentVcpu.translate(value, "hpa");
+	private machineAddress({ space, value, processor }: Address): bigint | undefined {
+		const vcpu = this.vcpus.find(({ id }) => id === processor) ?? this.currentVcpu;
+		if (space === "lin") return vcpu.translate(value, "hpa");
 		if (space !== "gpa") return value;
-		const frame = this.currentVcpu.domain.physicalToMachine[Number(value >> 12n)] ?? -1;
+		const frame = vcpu.domain.physicalToMachine[Number(value >> 12n)] ?? -1;
 		return frame < 0 ? undefined : BigInt(frame) * 4096n + (value & 0xfffn);
 	}
 
@@ -376,7 +386,7 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 			.filter(({ by, address }) => by !== "dma" && address.space !== "iova")
 			.map((watchpoint) => {
 				if (watchpoint.address.space !== "gpa") return watchpoint;
-				const machine = this.machineAddress("gpa", watchpoint.address.value);
+				const machine = this.machineAddress(watchpoint.address);
 				return { ...watchpoint, address: { space: "hpa" as const, value: machine ?? -1n } };
 			});
 		this.watchpoints.set(ofProcessor);
