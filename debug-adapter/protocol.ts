@@ -46,7 +46,7 @@ export interface SymbolFileArgument {
 
 /** `type: "hyperscope"`, `request: "launch"`. Paths are absolute; the extension resolves `${workspaceFolder}`. */
 export interface LaunchArguments {
-	/** Multiboot 1/2 ELF, plain ELF or bzImage; may be left out when `firmware` or `disks` is given. */
+	/** Multiboot 1/2 ELF, plain ELF or bzImage; may be left out when `firmware` is given, which starts the disks. */
 	readonly program?: string;
 	readonly symbolFiles?: readonly (string | SymbolFileArgument)[];
 	/** Path prefixes as the compiler wrote them → prefixes on this machine; the longest that fits is used. */
@@ -69,7 +69,7 @@ export interface LaunchArguments {
 	readonly domain0?: string;
 	readonly domain0Append?: string;
 	readonly cdrom?: string;
-	/** Devices beyond the bare PC's, as docs/devices.md names them: "dma-engine". */
+	/** Devices beyond the bare PC's, as docs/devices.md names them: "dma-engine", "e1000". */
 	readonly devices?: readonly string[];
 	/** A VT-d remapping unit in the host; by default only with io "passthrough". */
 	readonly iommu?: boolean;

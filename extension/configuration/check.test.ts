@@ -4,14 +4,15 @@ import { checkConfiguration } from "./check.ts";
 
 test("a good configuration passes", () => {
 	assert.equal(checkConfiguration({ program: "/k.elf" }), undefined);
-	assert.equal(checkConfiguration({ disks: ["/d.img"], vmm: "none", memory: "64M" }), undefined);
+	assert.equal(checkConfiguration({ firmware: "/b.rom", disks: ["/d.img"], vmm: "none", memory: "64M" }), undefined);
 	assert.equal(checkConfiguration({ program: "/k.elf", vmm: "hvm", mmu: "ept" }), undefined);
 	assert.equal(checkConfiguration({ program: "/k.elf", vmm: "pv", io: "split", disks: ["/d.img"] }), undefined);
 });
 
 test("a wrong one gets one sentence that names what is wrong", () => {
 	const cases: [Record<string, unknown>, RegExp][] = [
-		[{}, /names nothing to boot/],
+		[{}, /names nothing to start/],
+		[{ disks: ["/d.img"] }, /Nothing starts the disks.*"firmware"/],
 		[{ program: 5 }, /"program".*must be a text/],
 		[{ program: "/k", vmm: "xen" }, /"vmm".*"xen".*none, trap, bt, pv, hvm/],
 		[{ program: "/k", vmm: "bt", mmu: "ept" }, /needs "vmm": "hvm"/],

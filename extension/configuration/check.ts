@@ -26,8 +26,10 @@ export function checkConfiguration(configuration: Readonly<Record<string, unknow
 	const disks = launch.disks;
 	if (disks !== undefined && !(Array.isArray(disks) && disks.every((disk) => typeof disk === "string")))
 		return '"disks" in the launch configuration must be a list of paths.';
-	if (!launch.program && !launch.firmware && !(disks && disks.length > 0))
-		return 'The launch configuration names nothing to boot: set "program" to a kernel image, or "firmware" or "disks".';
+	if (!launch.program && !launch.firmware)
+		return disks && disks.length > 0
+			? 'Nothing starts the disks of the launch configuration: set "firmware" to a ROM such as SeaBIOS, or "program" to a kernel image.'
+			: 'The launch configuration names nothing to start: set "program" to a kernel image, or "firmware" to a ROM such as SeaBIOS.';
 	if (launch.io === "split" && launch.vmm !== "pv")
 		return '"io": "split" needs "vmm": "pv", as front and back ends talk through the hypervisor; leave "io" out otherwise.';
 	if (launch.io !== "split" && (launch.domain0 || launch.domain0Append))

@@ -86,7 +86,7 @@ describe("webviews of virtualization", { skip: "missing" in chromium ? chromium.
 
 	test("timeline: counts filter it, events are read on, Enter goes to the instruction", async () => {
 		const { page, actions, errors, send } = await open("timeline");
-		await page.getByText("512+ of 1504 events since power-on").waitFor();
+		await page.getByText("512+ of 1,504 events since power-on").waitFor();
 		const counts = page.getByRole("listbox", { name: "Events by kind and reason" });
 		await counts.getByText("True page fault").waitFor();
 		await page.screenshot({ path: join(artifacts, "view-timeline.png") });
@@ -101,13 +101,21 @@ describe("webviews of virtualization", { skip: "missing" in chromium ? chromium.
 		await page.getByRole("button", { name: "Break Here" }).click();
 		assert.deepEqual(actions.at(-1), { kind: "action", action: "toggleBreakpoint", address: "0x5000" });
 		await counts.getByRole("option", { name: "VM exit CPUID, 1" }).click();
-		await page.getByText("1 of 1504 events since power-on").waitFor();
+		await page.getByText("1 of 1,504 events since power-on").waitFor();
 		await events.getByText("leaf 1").waitFor();
 		await counts.getByRole("option", { name: "True page fault, 1500" }).click();
-		await page.getByText("512+ of 1504").waitFor();
+		await page.getByText("512+ of 1,504").waitFor();
 		await events.focus();
 		await page.keyboard.press("End");
-		await page.getByText("1024+ of 1504").waitFor();
+		await page.getByText("1,500 of 1,504").waitFor();
+		// End went on to the oldest event as the rest arrived; what is copied without a selection is the row.
+		await page.locator(".list-row[aria-selected=true][aria-posinset='1500']").waitFor();
+		const copied = await page.evaluate(`(() => {
+			const clipboardData = new DataTransfer();
+			document.activeElement.dispatchEvent(new ClipboardEvent("copy", { clipboardData, cancelable: true }));
+			return clipboardData.getData("text/plain");
+		})()`);
+		assert.equal(copied, "0\t1\tTrue page fault\tuser\t0x100\t");
 		adapter.log.record("exit", "HLT", 1, 0x7000);
 		await send({ kind: "state", state: { ...stopped, revision: 2 } });
 		await counts.getByRole("option", { name: "VM exit HLT, 1" }).waitFor();
@@ -178,7 +186,7 @@ describe("webviews of virtualization", { skip: "missing" in chromium ? chromium.
 		await page.keyboard.press("Enter");
 		assert.deepEqual(actions.at(-1), { kind: "action", action: "showInstruction", address: "0x5000" });
 		await page.getByLabel("Hypercall", { exact: true }).selectOption({ label: "iret (1)" });
-		await page.getByText(/^1 of \d+ events/).waitFor();
+		await page.getByText(/^1 of [\d,]+ events/).waitFor();
 		await closeView(page, errors);
 	});
 

@@ -37,7 +37,7 @@ function heading(technique: ComparedTechnique): HTMLElement {
 	return element(
 		"th",
 		{
-			class: refused || sameOutput === false ? "refused" : "",
+			class: `number ${refused || sameOutput === false ? "refused" : ""}`,
 			title: image === undefined ? about : `${about}. Ran ${image}, the image's paravirtual twin.`,
 			attributes: { scope: "col" },
 		},

@@ -77,8 +77,8 @@ export class FragmentList {
 					`fragment ${fragment.id}`,
 					fragment.symbol ?? "",
 					fragment.guestStart,
-					`${fragment.instructions} instructions`,
-					`${fragment.entries} entries`,
+					`${fragment.instructions} ${fragment.instructions === 1 ? "instruction" : "instructions"}`,
+					`${fragment.entries} ${fragment.entries === 1 ? "entry" : "entries"}`,
 					exitsText(fragment),
 					fragment.valid ? "" : "invalidated",
 				]
@@ -172,7 +172,8 @@ export class FragmentList {
 	#show(fragments: FragmentSummary[]): void {
 		const selected = this.#list.selected?.id;
 		this.#fragments = fragments;
-		this.#status.textContent = this.#total === 0 ? "No fragment fits." : `${this.#total} fragments`;
+		this.#status.textContent =
+			this.#total === 0 ? "No fragment fits." : this.#total === 1 ? "1 fragment" : `${this.#total} fragments`;
 		this.#list.setRows(fragments, (fragment) => fragment.id === selected);
 	}
 }

@@ -54,7 +54,7 @@ export function fragmentView(
 			"p",
 			{ class: "dim" },
 			`Guest ${fragment.guestStart} – ${fragment.guestEnd}, translated to ${fragment.translatedStart} – ${fragment.translatedEnd}; `,
-			`${fragment.entries} entries by dispatch, generation ${fragment.generation}${fragment.valid ? "" : ", invalidated"}`,
+			`${fragment.entries} ${fragment.entries === 1 ? "entry" : "entries"} by dispatch, generation ${fragment.generation}${fragment.valid ? "" : ", invalidated"}`,
 		),
 		codeTable(fragment, state, host),
 		exitList(fragment, actions),

@@ -52,7 +52,7 @@ const devices = new VirtualList<DeviceInfo>({
 		{ title: "Domain", class: "column-domain" },
 		{ title: "Levels", class: "column-domain" },
 		{ title: "Tables", class: "column-address" },
-		{ title: "Requests are", class: "column-treatment" },
+		{ title: "Requests", class: "column-treatment" },
 	],
 	render: ({ source, name, domain, levels, table, treatment }) => [
 		source,

@@ -4,8 +4,9 @@ import type { HostConnection } from "./host.ts";
 import { errorText } from "./machine-view.ts";
 import { VirtualList, type VirtualListOptions } from "./virtual-list.ts";
 
-/** Events asked for at a time. */
-const piece = 512;
+/** Events asked for at a time: few at first, so that they are there at once. */
+const firstPiece = 512;
+const piece = 1024;
 
 export interface EventChoice {
 	readonly kinds?: readonly EventKind[];
@@ -19,6 +20,8 @@ export interface EventListOptions {
 	onSelect(event: EventInfo): void;
 	/** Enter or double click. */
 	onOpen(event: EventInfo): void;
+	/** How many events fit the choice, those that are not kept any more included; undefined when that is not known. */
+	expected?(choice: EventChoice): number | undefined;
 	/** What is shown now: "12 of 4711 events", or why nothing is. */
 	onStatus(text: string): void;
 }
@@ -71,33 +74,39 @@ export class EventList {
 		try {
 			const body: EventsBody = await this.#host.request("hyperscope/events", {
 				...this.#choice,
-				limit: piece,
+				limit: anew ? firstPiece : piece,
 				...(anew ? {} : { before: this.#next! }),
 			});
 			if (reading !== this.#reading) return;
 			this.#events = anew ? [...body.events] : [...this.#events, ...body.events];
 			this.#next = body.next;
 			this.#total = body.total;
+			// Before the rows are shown: a list that stands at its end asks for more at once.
+			this.#busy = false;
 			this.#show();
 		} catch (error) {
 			if (reading !== this.#reading) return;
+			this.#busy = false;
 			this.#events = [];
 			this.#next = undefined;
 			this.#list.setRows([]);
 			this.#options.onStatus(errorText(error));
-		} finally {
-			if (reading === this.#reading) this.#busy = false;
 		}
 	}
 
 	#show(): void {
 		const selected = this.#list.selected?.sequence;
 		this.#list.setRows(this.#events, (event) => event.sequence === selected);
-		const count = `${this.#events.length}${this.#next === undefined ? "" : "+"}`;
+		const number = (value: number) => value.toLocaleString("en-US");
+		const { length } = this.#events;
+		const isAll = this.#next === undefined;
+		const dropped = isAll ? (this.#options.expected?.(this.#choice) ?? length) - length : 0;
 		this.#options.onStatus(
-			this.#events.length === 0
-				? `No event fits, of ${this.#total} since power-on.`
-				: `${count} of ${this.#total} events since power-on, newest first`,
+			length === 0
+				? `No event fits, of ${number(this.#total)} since power-on.`
+				: `${number(length)}${isAll ? "" : "+"} of ${number(this.#total)} events since power-on, newest first${
+						dropped > 0 ? `; ${number(dropped)} older ones are counted, but not kept` : ""
+					}`,
 		);
 	}
 }

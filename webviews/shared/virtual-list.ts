@@ -30,6 +30,8 @@ export class VirtualList<Row> {
 	readonly #name = `list-${++lists}`;
 	#rows: readonly Row[] = [];
 	#selected = -1;
+	/** After End the selection stays on the last row while more rows arrive. */
+	#followsEnd = false;
 
 	constructor(options: VirtualListOptions<Row>) {
 		this.#options = options;
@@ -43,7 +45,9 @@ export class VirtualList<Row> {
 		);
 		this.element = element("div", { class: "list" }, heading, this.#viewport);
 		this.#viewport.addEventListener("scroll", () => this.#draw());
+		this.#viewport.addEventListener("wheel", () => (this.#followsEnd = false), { passive: true });
 		this.#viewport.addEventListener("keydown", (event) => this.#key(event));
+		this.#viewport.addEventListener("copy", (event) => this.#copy(event));
 		new ResizeObserver(() => this.#draw()).observe(this.#viewport);
 	}
 
@@ -57,10 +61,14 @@ export class VirtualList<Row> {
 
 	/** Shows other rows; the selection stays on the row for which `same` holds, if any. */
 	setRows(rows: readonly Row[], same?: (row: Row) => boolean): void {
+		this.#followsEnd &&= rows.length > this.#rows.length;
 		this.#rows = rows;
 		this.#selected = same ? rows.findIndex(same) : Math.min(this.#selected, rows.length - 1);
 		this.#spacer.style.height = `${rows.length * this.#options.rowHeight}px`;
-		this.#draw();
+		// No taller than its rows need, with the heading: what lies below moves up.
+		this.element.style.maxHeight = `${Math.max(2, rows.length) * this.#options.rowHeight + 30}px`;
+		if (this.#followsEnd && rows.length > 0) this.#select(rows.length - 1);
+		else this.#draw();
 	}
 
 	/** Selects a row and scrolls to it; does not call `onSelect`. */
@@ -103,8 +111,18 @@ export class VirtualList<Row> {
 		const to = steps[event.key];
 		if (to !== undefined) {
 			event.preventDefault();
+			this.#followsEnd = event.key === "End";
 			this.#select(to);
 		} else if (event.key === "Enter" && this.selected !== undefined) this.#options.onOpen?.(this.selected);
+	}
+
+	/** Without a selection of text, what is copied is the chosen row: its cells with tabs between them. */
+	#copy(event: ClipboardEvent): void {
+		const row = this.selected;
+		if (row === undefined || !event.clipboardData || getSelection()?.toString()) return;
+		const cells = this.#options.render(row).map((cell) => (typeof cell === "string" ? cell : (cell.textContent ?? "")));
+		event.clipboardData.setData("text/plain", cells.join("\t"));
+		event.preventDefault();
 	}
 
 	#draw(): void {
@@ -137,13 +155,18 @@ export class VirtualList<Row> {
 				"aria-setsize": String(this.#rows.length),
 				...(about.spoken ? { "aria-label": about.spoken } : {}),
 			},
-			onClick: () => this.#select(index),
+			onClick: () => {
+				this.#followsEnd = false;
+				this.#select(index);
+			},
 		});
 		made.style.top = `${index * rowHeight}px`;
 		made.style.height = `${rowHeight}px`;
 		made.addEventListener("dblclick", () => this.#options.onOpen?.(row));
 		this.#options.render(row).forEach((cell, column) => {
-			made.append(element("span", { class: columns[column]!.class }, cell));
+			// A cell that is cut off tells the rest when the mouse rests on it.
+			const title = typeof cell === "string" ? cell : undefined;
+			made.append(element("span", { class: columns[column]!.class, title }, cell));
 		});
 		return made;
 	}

@@ -58,6 +58,8 @@ const events = new EventList(host, {
 	],
 	onSelect: showDetail,
 	onOpen: jump,
+	expected: ({ kinds: [kind] = [], reason }) =>
+		counted && countRows(counted).find((row) => row.kind === kind && row.reason === reason)?.count,
 	onStatus: (text) => {
 		status.textContent = text;
 	},

@@ -52,7 +52,7 @@ function row(field: VmcsFieldInfo): HTMLElement {
 		{ class: field.changed ? "changed" : "", attributes: { "data-field": field.name } },
 		element(
 			"th",
-			{ attributes: { scope: "row" } },
+			{ title: `Encoding ${field.encoding}`, attributes: { scope: "row" } },
 			field.changed && element("span", { class: "mark", title: "Changed at or after the last VM exit" }, "● "),
 			field.name,
 			field.changed && element("span", { class: "spoken" }, " (changed)"),
