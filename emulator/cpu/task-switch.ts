@@ -148,15 +148,14 @@ export class TaskSwitch {
 		});
 		state.cpl = virtual8086 ? 3 : selectors[1]! & 3;
 		state.setNullSegment(Segment.ldtr, ldt);
-		state.updateMode();
-		segmentation.loadLdtr(ldt, Vector.invalidTss);
-		if (virtual8086) {
+		// In virtual-8086 mode they need no descriptors: a fault of LDTR finds them as that mode has them.
+		if (virtual8086)
 			SEGMENT_ORDER.forEach((segment, index) => {
 				segmentation.loadRealMode(segment, selectors[index]!);
 			});
-			state.updateMode();
-			return;
-		}
+		state.updateMode();
+		segmentation.loadLdtr(ldt, Vector.invalidTss);
+		if (virtual8086) return;
 		const cs = selectors[1]!;
 		const cpl = cs & 3;
 		if ((cs & ~3) === 0) throw selectorFault(Vector.invalidTss, cs);

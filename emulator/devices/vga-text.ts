@@ -73,6 +73,8 @@ const shownNanoseconds = 25_422;
 /** The window 0xa0000-0xbffff, and the text memory in it at 0xb8000. */
 const textOffset = 0x1_8000;
 const textBytes = 0x8000;
+/** A cell after power-on: a space, light grey on black. */
+const BLANK = 0x0720;
 /** Bounds of what a guest can ask to have shown. */
 const mostColumns = 256;
 const mostRows = 128;
@@ -106,10 +108,7 @@ function standardPalette(): number[] {
 
 function powerOn(): VgaState {
 	const memory = new Uint8Array(textBytes);
-	for (let i = 0; i < textBytes; i += 2) {
-		memory[i] = 0x20;
-		memory[i + 1] = 0x07;
-	}
+	new Uint16Array(memory.buffer).fill(BLANK);
 	return {
 		...structuredClone(mode3),
 		feature: 0,

@@ -3,86 +3,23 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { MachineConfiguration, VirtualMachine } from "../../emulator/machine/virtual-machine.ts";
+import type { VirtualMachine } from "../../emulator/machine/virtual-machine.ts";
 import { MachineError } from "../../emulator/machine/virtual-machine.ts";
 import { createMachine } from "../../emulator/vmm/create-machine.ts";
-import { Area as DeprivilegedArea } from "../../emulator/vmm/layout.ts";
-import type { Monitor as DeprivilegedMonitor } from "../../emulator/vmm/monitor.ts";
-import { Area as VtxArea } from "../../emulator/vmm/vtx/layout.ts";
-import type { Monitor as VtxMonitor } from "../../emulator/vmm/vtx/monitor.ts";
 import { Random } from "../oracle/random.ts";
-import { type HostedParts, IsolationProbe, type TechniqueMemory } from "./isolation-probe.ts";
-import { counterAddress, dispatchAddress, FRAGMENTS, GUEST_MEMORY, randomKernel } from "./random-kernel.ts";
+import { type HostedParts, IsolationProbe } from "./isolation-probe.ts";
+import { counterAddress, dispatchAddress, FRAGMENTS, GUEST_MEMORY } from "./kernel-layout.ts";
+import { randomKernel } from "./random-kernel.ts";
+import { techniques } from "./techniques.ts";
 
 const FRAGMENTS_EACH = Number(process.env.HYPERSCOPE_FRAGMENTS ?? 600);
 const SEED = Number(process.env.HYPERSCOPE_SEED ?? 20061023);
 /** Instructions after which a fragment that has not come to its end is left. */
-const SLICE = 2000;
+const SLICE = 500;
 /** Slices in a row without a new fragment after which the kernel is given up. */
 const STUCK = 3;
-
-interface Technique {
-	readonly name: string;
-	readonly configuration: Pick<MachineConfiguration, "vmm" | "mmu">;
-	/** What there is besides the guest; absent where the guest owns the host. */
-	readonly memory?: (machine: VirtualMachine) => TechniqueMemory;
-}
-
-const monitorOf = <T>(machine: VirtualMachine): T => (machine as unknown as { monitor: T }).monitor;
-
-/** The VMM of "bt" and "trap": its tables, and the pages that translated code uses through the VMM's %gs. */
-function deprivileged(sharedAreas: readonly (readonly [start: number, end: number])[]) {
-	return (machine: VirtualMachine): TechniqueMemory => {
-		const { vmm } = monitorOf<DeprivilegedMonitor>(machine);
-		const at = (offset: number, length: number) => ({ start: vmm.physicalBase + offset, length });
-		const shared = new Set<number>();
-		for (const [start, end] of sharedAreas)
-			for (let offset = start; offset < end; offset += 4096) shared.add((vmm.physicalBase + offset) >>> 12);
-		return {
-			constant: [
-				at(DeprivilegedArea.interruptDescriptorTable, 0x800),
-				at(DeprivilegedArea.taskState, 104),
-				at(DeprivilegedArea.entryPage, 4096),
-				// The page table that maps the VMM lies behind its 4 MB.
-				at(0x400000, 4096),
-			],
-			shared,
-		};
-	};
-}
-
-function vtx(machine: VirtualMachine): TechniqueMemory {
-	const { control } = monitorOf<VtxMonitor>(machine);
-	const at = (offset: number, end: number) => ({ start: control.at(offset), length: end - offset });
-	return {
-		constant: [
-			at(VtxArea.vmxonRegion, VtxArea.vmcs),
-			at(VtxArea.ioBitmapA, VtxArea.descriptorTables),
-			at(VtxArea.interruptDescriptorTable, VtxArea.stack),
-			at(VtxArea.instructions, VtxArea.end),
-		],
-		shared: new Set(),
-	};
-}
-
-/** The processor pushes the guest's state there on each entry of the VMM. */
-const VMM_STACK = [DeprivilegedArea.stack, DeprivilegedArea.stackEnd] as const;
-
-const techniques: readonly Technique[] = [
-	{ name: "none", configuration: { vmm: "none" } },
-	{ name: "trap", configuration: { vmm: "trap" }, memory: deprivileged([VMM_STACK]) },
-	{
-		name: "bt",
-		configuration: { vmm: "bt" },
-		memory: deprivileged([
-			VMM_STACK,
-			[DeprivilegedArea.vcpuBlock, DeprivilegedArea.globalDescriptorTable],
-			[DeprivilegedArea.returnTable, DeprivilegedArea.hashTable],
-		]),
-	},
-	{ name: "hvm + shadow", configuration: { vmm: "hvm", mmu: "shadow" }, memory: vtx },
-	{ name: "hvm + ept", configuration: { vmm: "hvm", mmu: "ept" }, memory: vtx },
-];
+/** Of so many kernels one is looked at with all registers. */
+const LOOKED_AT = 8;
 
 function begun(machine: VirtualMachine): number {
 	const bytes = machine.processors()[0]!.readMemory({ space: "gpa", value: BigInt(counterAddress) }, 4);
@@ -101,6 +38,8 @@ function live(machine: VirtualMachine, probe: IsolationProbe | undefined): numbe
 		const stop = machine.run(SLICE);
 		assert.ok(machine.instructionCount() - before <= SLICE + 1, "run() keeps to its budget");
 		probe?.check();
+		// No state of a guest is one that the VMM cannot enter.
+		assert.ok(!(stop && "description" in stop && /VM entry/.test(stop.description)), JSON.stringify(stop));
 		const now = begun(machine);
 		if (now > fragments) stuck = 0;
 		else stuck++;
@@ -114,16 +53,21 @@ function live(machine: VirtualMachine, probe: IsolationProbe | undefined): numbe
 			break;
 		}
 	}
-	// Whatever the guest did, its machine can be looked at.
+	return fragments;
+}
+
+/** Whatever the guest did, its machine can be looked at. */
+function look(machine: VirtualMachine, whole: boolean): void {
 	for (const processor of machine.processors()) {
-		processor.registers();
 		const at = processor.linearInstructionPointer();
 		processor.walk(at);
 		processor.readMemory({ space: "lin", value: at }, 16);
+		if (whole) processor.registers();
 	}
-	machine.statistics();
 	machine.events?.counts();
-	return fragments;
+	if (!whole) return;
+	machine.statistics();
+	machine.devices();
 }
 
 for (const { name, configuration, memory } of techniques)
@@ -132,13 +76,21 @@ for (const { name, configuration, memory } of techniques)
 		const started = process.cpuUsage();
 		let kernels = 0;
 		const image = randomKernel(random);
-		const machine = createMachine({ ...configuration, image, memory: GUEST_MEMORY });
+		const machine = createMachine({
+			...configuration,
+			image,
+			memory: GUEST_MEMORY,
+			devices: ["dma-engine", "e1000"],
+			disks: [{ name: "disk", bytes: new Uint8Array(0x10000) }],
+			iommu: true,
+		});
 		for (let done = 0; done < FRAGMENTS_EACH; kernels++) {
 			try {
 				image.bytes.set(randomKernel(random).bytes);
 				machine.reset();
 				const probe = memory && new IsolationProbe(machine as unknown as HostedParts, memory(machine));
 				done += Math.max(1, live(machine, probe));
+				look(machine, kernels % LOOKED_AT === 0);
 				probe?.checkAll();
 			} catch (error) {
 				t.diagnostic(`kernel ${kernels} of HYPERSCOPE_SEED=${SEED}`);

@@ -112,7 +112,6 @@ export class ShadowPageTables {
 		this.pool = new ShadowTablePool(
 			host,
 			frames,
-			memory.kind.length,
 			options.limit ?? SHADOW_TABLE_LIMIT,
 			() => this.traces,
 			options.reserved,

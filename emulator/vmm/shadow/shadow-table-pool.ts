@@ -40,14 +40,13 @@ export class ShadowTablePool {
 	constructor(
 		host: PhysicalMemory,
 		private readonly frames: HostFrames,
-		guestPages: number,
 		readonly limit: number,
 		private readonly traces: () => WriteTraces,
 		private readonly reserved: ReservedEntries | undefined,
 		private readonly entryDropped: (page: number) => void,
 	) {
 		this.i32 = host.i32;
-		this.reverse = new ReverseMap(guestPages, this.slots);
+		this.reverse = new ReverseMap(this.slots);
 	}
 
 	get size(): number {

@@ -6,40 +6,30 @@ export const Register32 = { eax: 0, ecx: 1, edx: 2, ebx: 3, esp: 4, ebp: 5, esi:
 const GS_PREFIX = 0x65;
 
 export class CodeBuffer {
-	private bytes = new Uint8Array(256);
-	private used = 0;
+	private readonly bytes: number[] = [];
 
 	/** @param origin linear address of the first byte. */
 	constructor(readonly origin: number) {}
 
 	/** Linear address of the next byte. */
 	get here(): number {
-		return this.origin + this.used;
+		return this.origin + this.bytes.length;
 	}
 
 	get length(): number {
-		return this.used;
+		return this.bytes.length;
 	}
 
 	take(): Uint8Array {
-		return this.bytes.slice(0, this.used);
+		return Uint8Array.from(this.bytes);
 	}
 
 	emit(...bytes: number[]): void {
-		for (const byte of bytes) this.byte(byte);
-	}
-
-	private byte(value: number): void {
-		if (this.used === this.bytes.length) {
-			const larger = new Uint8Array(this.used * 2);
-			larger.set(this.bytes);
-			this.bytes = larger;
-		}
-		this.bytes[this.used++] = value;
+		for (const byte of bytes) this.bytes.push(byte);
 	}
 
 	verbatim(bytes: Uint8Array): void {
-		for (const byte of bytes) this.byte(byte);
+		for (const byte of bytes) this.bytes.push(byte);
 	}
 
 	dword(value: number): void {

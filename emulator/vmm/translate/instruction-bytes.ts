@@ -71,9 +71,7 @@ export class InstructionBytes {
 
 	/** An immediate of `size` bytes at an offset behind immediateAt, sign-extended. */
 	immediate(size: 1 | 2 | 4, skip = 0): number {
-		const view = new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.length);
-		const at = this.immediateAt + skip;
-		return size === 1 ? view.getInt8(at) : size === 2 ? view.getInt16(at, true) : view.getInt32(at, true);
+		return signed(this.bytes, this.immediateAt + skip, size);
 	}
 
 	private parsePrefixes(): number {
@@ -120,8 +118,6 @@ export class InstructionBytes {
 		const { bytes, mod, rm } = this;
 		let at = start;
 		if (mod === 3) return at;
-		const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-		const has = (count: number) => at + count <= bytes.length;
 		if (this.addressSize16) {
 			this.base = BASE_16[rm]!;
 			this.index = INDEX_16[rm]!;
@@ -130,7 +126,7 @@ export class InstructionBytes {
 				this.base = -1;
 				size = 2;
 			}
-			if (size > 0 && has(size)) this.displacement = size === 1 ? view.getInt8(at) : view.getInt16(at, true);
+			if (size > 0 && at + size <= bytes.length) this.displacement = signed(bytes, at, size);
 			return at + size;
 		}
 		this.base = rm;
@@ -145,9 +141,17 @@ export class InstructionBytes {
 			this.base = -1;
 			size = 4;
 		}
-		if (size > 0 && has(size)) this.displacement = size === 1 ? view.getInt8(at) : view.getInt32(at, true);
+		if (size > 0 && at + size <= bytes.length) this.displacement = signed(bytes, at, size);
 		return at + size;
 	}
+}
+
+/** A little-endian number of 1, 2 or 4 bytes, sign-extended. */
+function signed(bytes: Uint8Array, at: number, size: number): number {
+	const low = bytes[at]!;
+	if (size === 1) return (low << 24) >> 24;
+	const word = low | (bytes[at + 1]! << 8);
+	return size === 2 ? (word << 16) >> 16 : word | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
 }
 
 /** Registers of 16-bit addressing by ModRM.rm (SDM Vol. 2A Table 2-1). */

@@ -242,8 +242,14 @@ export class TranslationCache {
 	bytesChanged(page: number, from: number, to: number): void {
 		const list = this.byPage.get(page);
 		if (list === undefined) return;
-		for (const fragment of [...list])
-			if (fragment.pages.some((part) => part[0] === page && part[1] < to && part[2] > from)) this.invalidate(fragment);
+		const changed: Fragment[] = [];
+		for (const fragment of list)
+			for (const part of fragment.pages)
+				if (part[0] === page && part[1] < to && part[2] > from) {
+					changed.push(fragment);
+					break;
+				}
+		for (const fragment of changed) this.invalidate(fragment);
 	}
 
 	/** Drops the fragments whose guest code lies in a guest-linear range. */
