@@ -42,6 +42,7 @@ export function supportedCr4(features: ProcessorFeatures): number {
 		Cr4.DE |
 		Cr4.PSE |
 		Cr4.PAE |
+		Cr4.MCE |
 		Cr4.PGE |
 		Cr4.PCE |
 		Cr4.OSFXSR |
@@ -79,10 +80,12 @@ const BASIC_FEATURES = {
 	TSC: 1 << 4,
 	MSR: 1 << 5,
 	PAE: 1 << 6,
+	MCE: 1 << 7,
 	CX8: 1 << 8,
 	SEP: 1 << 11,
 	MTRR: 1 << 12,
 	PGE: 1 << 13,
+	MCA: 1 << 14,
 	CMOV: 1 << 15,
 	PAT: 1 << 16,
 	PSE36: 1 << 17,

@@ -197,6 +197,11 @@ test("CPUID: vendor, brand, address sizes; SYSCALL in 64-bit mode only; APIC fol
 	assert.equal(ask(0x80000008)[0], 0x3028);
 	assert.equal(ask(0x80000001)[3]! & (1 << 11), 0);
 	assert.notEqual(ask(1)[3]! & (1 << 9), 0);
+	// Machine check, with no banks: UEFI firmware sets CR4.MCE without asking.
+	assert.equal(ask(1)[3]! & 0x4080, 0x4080);
+	assert.equal(bare.processor.modelSpecific.read(0x179), 0n);
+	bare.processor.control.writeCr4(bare.state.cr4 | 0x40);
+	assert.equal(bare.state.cr4 & 0x40, 0x40);
 	bare.processor.modelSpecific.write(0x1b, 0xfee00100n);
 	assert.equal(ask(1)[3]! & (1 << 9), 0);
 	bare.longMode();

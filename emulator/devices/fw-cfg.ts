@@ -14,6 +14,15 @@ const RAM_SIZE = 0x0003;
 const CPU_COUNT = 0x0005;
 const BOOT_MENU = 0x000e;
 const MAXIMUM_CPUS = 0x000f;
+/** A Linux kernel that firmware is to start: size and bytes of its setup part, of the rest, of the initrd and the command line. */
+const KERNEL_SIZE = 0x0008;
+const INITRD_SIZE = 0x000b;
+const KERNEL_DATA = 0x0011;
+const INITRD_DATA = 0x0012;
+const COMMAND_LINE_SIZE = 0x0014;
+const COMMAND_LINE_DATA = 0x0015;
+const SETUP_SIZE = 0x0017;
+const SETUP_DATA = 0x0018;
 const FILE_DIRECTORY = 0x0019;
 const FILE_FIRST = 0x0020;
 
@@ -31,6 +40,15 @@ export interface MemoryRange {
 	readonly type: number;
 }
 
+/** A kernel in its parts. */
+export interface FirmwareKernel {
+	readonly setup: Uint8Array;
+	readonly kernel: Uint8Array;
+	readonly initrd: Uint8Array;
+	/** With its terminating zero. */
+	readonly commandLine: Uint8Array;
+}
+
 /** What the device tells the firmware. */
 export interface FirmwareConfiguration {
 	readonly cpuCount: number;
@@ -39,6 +57,7 @@ export interface FirmwareConfiguration {
 	readonly memoryMap: readonly MemoryRange[];
 	/** More files by name, for example "bootorder". */
 	readonly files?: Readonly<Record<string, Uint8Array>>;
+	readonly kernel?: FirmwareKernel | undefined;
 }
 
 interface FwCfgState {
@@ -77,6 +96,17 @@ export class FwCfg implements Device, RegisterBlock {
 		item(CPU_COUNT, "CPU count", littleEndian(configuration.cpuCount, 2));
 		item(BOOT_MENU, "boot menu", littleEndian(0, 2));
 		item(MAXIMUM_CPUS, "maximum CPUs", littleEndian(configuration.cpuCount, 2));
+		const { kernel } = configuration;
+		if (kernel) {
+			const part = (sizeKey: number, dataKey: number, name: string, bytes: Uint8Array) => {
+				item(sizeKey, `${name} size`, littleEndian(bytes.length, 4));
+				item(dataKey, name, bytes);
+			};
+			part(SETUP_SIZE, SETUP_DATA, "kernel setup", kernel.setup);
+			part(KERNEL_SIZE, KERNEL_DATA, "kernel", kernel.kernel);
+			part(INITRD_SIZE, INITRD_DATA, "initrd", kernel.initrd);
+			part(COMMAND_LINE_SIZE, COMMAND_LINE_DATA, "command line", kernel.commandLine);
+		}
 		const map = new Uint8Array(configuration.memoryMap.length * 20);
 		configuration.memoryMap.forEach((range, i) => {
 			map.set(littleEndian(range.base, 8), 20 * i);

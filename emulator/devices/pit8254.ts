@@ -77,7 +77,10 @@ export class Pit8254 implements Device, RegisterBlock {
 
 	/** The level at OUT of counter 0, 1 or 2. */
 	output(counter: number): boolean {
-		return new PitCounter({ ...this.counters[counter]!.state }).output(this.tick());
+		const asked = this.counters[counter]!;
+		// A count that is to take over is left for the guest's own accesses: looking changes nothing.
+		const looked = asked.state.takeover === null ? asked : new PitCounter({ ...asked.state });
+		return looked.output(this.tick());
 	}
 
 	get gate2(): boolean {

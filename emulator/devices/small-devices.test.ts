@@ -85,6 +85,26 @@ test("fw_cfg: signature, sizes, and files found through the directory", () => {
 	assert.throws(() => new FwCfg({ ...configuration, files: { ["x".repeat(56)]: new Uint8Array() } }), RangeError);
 });
 
+test("fw_cfg: a kernel in its parts with their sizes; without one they are empty", () => {
+	const part = (...bytes: number[]) => Uint8Array.from(bytes);
+	const kernel = { setup: part(1, 2), kernel: part(3, 4, 5), initrd: part(6), commandLine: part(0x61, 0) };
+	const device = new FwCfg({ ...configuration, kernel });
+	const item = (from: FwCfg, key: number, length: number) => {
+		from.write(0, 2, key);
+		return Array.from({ length }, () => from.read(1, 1));
+	};
+	for (const [sizeKey, dataKey, bytes] of [
+		[0x17, 0x18, kernel.setup],
+		[0x08, 0x11, kernel.kernel],
+		[0x0b, 0x12, kernel.initrd],
+		[0x14, 0x15, kernel.commandLine],
+	] as const) {
+		assert.deepEqual(item(device, sizeKey, 4), [bytes.length, 0, 0, 0]);
+		assert.deepEqual(item(device, dataKey, bytes.length + 1), [...bytes, 0]);
+	}
+	assert.deepEqual(item(new FwCfg(configuration), 0x08, 4), [0, 0, 0, 0]);
+});
+
 test("power off by S5; another sleep type is told; SLP_EN reads 0", () => {
 	const seen: string[] = [];
 	const power = new AcpiPower(

@@ -27,6 +27,49 @@ test("the processor starts at the reset vector in ROM, in real-address mode", ()
 	assert.equal(vm.processors()[0]!.linearInstructionPointer(), 0xf0104n);
 });
 
+test("only UEFI firmware starts a kernel: it finds a bzImage in fw_cfg, other images are refused", () => {
+	const plain = { name: "plain.bin", bytes: rom(...exit(1)) };
+	const uefi = { name: "uefi.fd", bytes: rom(...exit(1)) };
+	uefi.bytes.set(
+		[..."_FVH"].map((letter) => letter.charCodeAt(0)),
+		0x1000 + 40,
+	);
+	const kernel = new Uint8Array(1024 + 32);
+	kernel[0x1f1] = 1;
+	new DataView(kernel.buffer).setUint32(0x1f4, 2, true);
+	new DataView(kernel.buffer).setUint32(0x202, 0x53726448, true);
+	kernel.fill(0x5a, 1024);
+	const start = (firmware: typeof plain, bytes: Uint8Array) =>
+		new NativeMachine({
+			vmm: "none",
+			memory: 4 << 20,
+			firmware,
+			image: { name: "vmlinuz", bytes },
+			initrd: { name: "initrd", bytes: Uint8Array.of(1, 2, 3) },
+			append: "quiet",
+		});
+	assert.throws(() => start(plain, kernel), /Either vmlinuz or the firmware plain\.bin/);
+	assert.throws(() => start(uefi, new Uint8Array(2000)), /vmlinuz is no Linux bzImage/);
+	assert.throws(() => start(uefi, kernel.subarray(0, 1030)), /truncated bzImage/);
+	const { ports } = start(uefi, kernel).host.devices;
+	const item = (key: number, length: number) => {
+		ports.write(0x510, 2, key);
+		return Array.from({ length }, () => ports.read(0x511, 1));
+	};
+	assert.deepEqual(item(0x17, 4), [0, 4, 0, 0], "the setup part has two sectors");
+	assert.deepEqual(item(0x08, 4), [32, 0, 0, 0]);
+	assert.deepEqual(item(0x11, 2), [0x5a, 0x5a]);
+	assert.deepEqual(item(0x12, 3), [1, 2, 3]);
+	assert.equal(String.fromCharCode(...item(0x15, 5)), "quiet");
+});
+
+test("firmware finds the IDE function without drives", () => {
+	const { ports } = machine().host.devices;
+	ports.write(0xcf8, 4, 0x80000900);
+	assert.equal(ports.read(0xcfc, 4), 0x7010_8086);
+	assert.notEqual(ports.read(0x1f7, 1), 0xff, "not busy for ever");
+});
+
 test("the PAM registers choose between ROM and RAM for reads and writes", () => {
 	const vm = machine();
 	const { physical, devices } = vm.host;

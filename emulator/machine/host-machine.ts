@@ -8,6 +8,7 @@ import { Activity, Internal } from "../cpu/processor-state.ts";
 import { VmxWord } from "../cpu/vmx/vmx-state.ts";
 import { VirtualClock } from "../devices/clock.ts";
 import type { DmaMemory } from "../devices/dma-port.ts";
+import type { FirmwareKernel } from "../devices/fw-cfg.ts";
 import { type EngineTier, ExecutionEngine } from "../engine/execution-engine.ts";
 import { ExitReason } from "../engine/exit-reason.ts";
 import { PageKind, PhysicalMemory } from "../engine/physical-memory.ts";
@@ -40,6 +41,8 @@ export interface HostConfiguration {
 	readonly engine?: EngineTier | undefined;
 	/** The ROM that the processor starts in; without it a loader sets the first instruction. */
 	readonly firmware?: FirmwareRom;
+	/** A kernel for the firmware to start. */
+	readonly kernel?: FirmwareKernel | undefined;
 	/** Devices beyond the bare PC's. */
 	readonly optional?: Omit<OptionalDeviceConfiguration, "memory"> | undefined;
 	readonly onSerial: (byte: number) => void;
@@ -87,6 +90,7 @@ export class HostMachine {
 			debugConsole: configuration.onDebugConsole,
 			serial: configuration.onSerial,
 			firmware: firmware !== undefined,
+			kernel: configuration.kernel,
 			optional: configuration.optional && { ...configuration.optional, memory: this.busMasterMemory() },
 			shadowMemory: (pam) => {
 				firmware?.shadow(this.physical, pam);

@@ -3,7 +3,7 @@
 import type { WatchedAccess } from "../cpu/memory-access.ts";
 import type { DiskImage } from "../devices/ata/disk-image.ts";
 import { RAM_BASE } from "../isa/state.ts";
-import { checkBootSource } from "./boot-source.ts";
+import { checkBootSource, firmwareKernel } from "./boot-source.ts";
 import { iommuStatistics, watchRemapping } from "./dma-faults.ts";
 import { DmaWatchpoints } from "./dma-watchpoints.ts";
 import { enterBootState } from "./enter-boot-state.ts";
@@ -82,6 +82,7 @@ export class NativeMachine implements VirtualMachine {
 			engine: configuration.engine,
 			memoryBytes: memory,
 			...(firmware ? { firmware: new FirmwareRom(firmware.name, firmware.bytes) } : {}),
+			kernel: firmwareKernel(configuration),
 			optional: optionalDevices(configuration, this.disks),
 			onSerial: (byte) => {
 				for (const listener of this.serialListeners) listener(new Uint8Array([byte]));

@@ -39,5 +39,9 @@ export function optionalDevices(
 ): Omit<OptionalDeviceConfiguration, "memory"> | undefined {
 	const { devices = [], iommu = false } = configuration;
 	const cdrom = configuration.cdrom && openDisc(configuration.cdrom, disks.length);
-	return devices.length > 0 || disks.length > 0 || cdrom || iommu ? { devices, disks, cdrom, iommu } : undefined;
+	// Firmware for this chipset takes its IDE function for granted: without one it waits for drives at ports that nobody drives.
+	const ide = configuration.firmware !== undefined;
+	return devices.length > 0 || disks.length > 0 || cdrom || iommu || ide
+		? { devices, disks, cdrom, iommu, ide }
+		: undefined;
 }

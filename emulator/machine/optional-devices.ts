@@ -33,6 +33,8 @@ export interface OptionalDeviceConfiguration {
 	readonly disks: readonly DiskImage[];
 	/** The disc in a CD-ROM drive, which is the secondary master then. */
 	readonly cdrom?: DiscImage | undefined;
+	/** The IDE function is there without drives too. */
+	readonly ide?: boolean;
 	/** A VT-d remapping unit stands between bus masters and memory. */
 	readonly iommu?: boolean;
 	/**
@@ -89,7 +91,7 @@ export class OptionalDevices {
 			this.all.push(unit);
 		}
 		const { disks, cdrom } = configuration;
-		if (disks.length > 0 || cdrom) {
+		if (disks.length > 0 || cdrom || configuration.ide) {
 			const drives: (DriveMaker | undefined)[] = disks.map(
 				(image, i) => (drive) => new AtaDisk(drive, image, `HS${String(i + 1).padStart(8, "0")}`),
 			);

@@ -1,7 +1,7 @@
 // The standard devices of a PC on given buses: the host has one set, and a VMM gives each guest another.
 
 import type { LocalApicPort } from "../cpu/local-apic-port.ts";
-import { ACPI_POWER_LENGTH, ACPI_POWER_PORT, AcpiPower } from "../devices/acpi-power.ts";
+import { AcpiPower } from "../devices/acpi-power.ts";
 import { ApicBus } from "../devices/apic-bus.ts";
 import { CoprocessorError } from "../devices/coprocessor-error.ts";
 import { DebugConsole } from "../devices/debug-console.ts";
@@ -9,7 +9,7 @@ import { DebugExit } from "../devices/debug-exit.ts";
 import type { Clock, Device, InterruptLine } from "../devices/device.ts";
 import { Dma8237 } from "../devices/dma8237.ts";
 import { FastA20 } from "../devices/fast-a20.ts";
-import { FwCfg } from "../devices/fw-cfg.ts";
+import { type FirmwareKernel, FwCfg } from "../devices/fw-cfg.ts";
 import { I8042 } from "../devices/i8042.ts";
 import { IoApic } from "../devices/io-apic.ts";
 import { IoPortBus } from "../devices/io-port-bus.ts";
@@ -26,6 +26,7 @@ import { INTERRUPT_LINE, INTERRUPT_PIN } from "../devices/pci-configuration-spac
 import { PciBus, PciHostBridge } from "../devices/pci-host-bridge.ts";
 import { Pic8259Pair } from "../devices/pic8259.ts";
 import { Piix3IsaBridge } from "../devices/piix3-isa-bridge.ts";
+import { Piix4PowerFunction } from "../devices/piix4-power-function.ts";
 import { Pit8254 } from "../devices/pit8254.ts";
 import { PostCode } from "../devices/post-code.ts";
 import { RtcMc146818 } from "../devices/rtc-mc146818.ts";
@@ -54,6 +55,8 @@ export interface PcSurroundings {
 	serial(byte: number): void;
 	/** Firmware, not a loader, starts the machine: the devices are left as power-on leaves them. */
 	readonly firmware?: boolean;
+	/** A kernel for the firmware to start. */
+	readonly kernel?: FirmwareKernel | undefined;
 	/** PAM0 to PAM6 of the host bridge have changed. */
 	shadowMemory?(pam: Uint8Array): void;
 	/** Devices that are there only on demand; none when left out. */
@@ -158,6 +161,7 @@ export class PcDevices {
 		this.expansion = { clock, ports: portBus, memory, ioApic, irq, pci, isaBridge, apicBus };
 		this.optional = surroundings.optional && new OptionalDevices(surroundings.optional, this.expansion);
 		const power = new AcpiPower(clock, irq(9), () => surroundings.powerOff());
+		const powerFunction = new Piix4PowerFunction(pci, portBus, power, surroundings.firmware ?? false);
 		const dma = new Dma8237();
 		const postCode = new PostCode();
 		const debugExit = new DebugExit((value) => surroundings.debugExit(value));
@@ -177,6 +181,7 @@ export class PcDevices {
 			memoryBytes: surroundings.memoryBytes,
 			memoryMap: memoryMap(surroundings.memoryBytes),
 			files: { "etc/sercon-port": SERIAL_CONSOLE_PORT },
+			kernel: surroundings.kernel,
 		});
 
 		const { ports } = this;
@@ -202,7 +207,6 @@ export class PcDevices {
 		ports.register(0x3f8, 8, this.com1, this.com1.name);
 		ports.register(0x4d0, 2, this.pic.elcr, "Edge/level control");
 		ports.register(0x510, 2, fwCfg, fwCfg.name);
-		ports.register(ACPI_POWER_PORT, ACPI_POWER_LENGTH, power, power.name);
 		ports.register(0xcf8, 8, hostBridge, hostBridge.name);
 		this.memory.register(VGA_WINDOW, 0x20000, this.display.window, "VGA memory");
 		this.memory.register(IO_APIC_PAGE, 4096, this.ioApic, this.ioApic.name);
@@ -224,6 +228,7 @@ export class PcDevices {
 			hostBridge,
 			isaBridge,
 			power,
+			powerFunction,
 			dma,
 			postCode,
 			debugExit,
@@ -299,7 +304,8 @@ export class PcDevices {
 		const { pci, isaBridge } = this.expansion;
 		for (const { device, what } of pci.describe()) {
 			const pin = what.configuration.bytes[INTERRUPT_PIN]!;
-			if (pin === 0) continue;
+			// A function that names a line is wired to it.
+			if (pin === 0 || what.configuration.bytes[INTERRUPT_LINE] !== 0) continue;
 			const irq = isaBridge.assignInterrupt(device, pin);
 			what.configuration.write(INTERRUPT_LINE, 1, irq);
 			const { elcr } = this.pic;

@@ -3,6 +3,7 @@
 
 import type { DiskImage } from "../devices/ata/disk-image.ts";
 import type { DmaPath } from "../devices/dma-port.ts";
+import { firmwareKernel } from "../machine/boot-source.ts";
 import { type DmaFaultSurroundings, iommuStatistics, reportRecord, watchRemapping } from "../machine/dma-faults.ts";
 import { type BackedMemory, dmaMemory } from "../machine/dma-memory.ts";
 import { describeException } from "../machine/exception-names.ts";
@@ -132,6 +133,7 @@ export abstract class HostedMachine {
 			...connections,
 			clock: host.clock,
 			memoryBytes: memory,
+			kernel: firmwareKernel(configuration),
 			reset: () => {
 				this.resetAsked = true;
 				host.stop({ kind: "requested" });

@@ -76,7 +76,16 @@ function regularExpression(option: string, text: string): RegExp {
 /** @throws {MachineError} */
 export function parseCount(option: string, text: string): number {
 	const value = Number(text);
-	if (!(value > 0)) throw new MachineError(`${option} "${text}" is not a number above 0.`);
+	if (!(value > 0 && Number.isInteger(value)))
+		throw new MachineError(`${option} "${text}" is not a whole number above 0.`);
+	return value;
+}
+
+/** @throws {MachineError} */
+function parseSeconds(option: string, text: string): number {
+	const value = Number(text);
+	if (!(value > 0 && value < Number.POSITIVE_INFINITY))
+		throw new MachineError(`${option} "${text}" is not a number of seconds above 0.`);
 	return value;
 }
 
@@ -176,7 +185,7 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 				parsed.maxInstructions = parseCount(word, value());
 				break;
 			case "--timeout":
-				parsed.timeout = parseCount(word, value());
+				parsed.timeout = parseSeconds(word, value());
 				break;
 			case "--engine":
 				parsed.engine = oneOf(word, value(), ["interpreter", "compiled"]);
@@ -201,6 +210,12 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 	) {
 		throw new MachineError("No image: name a kernel, or a --firmware, --disk or --cdrom to start from.");
 	}
+	if (parsed.vmm === "none" && parsed.mmu !== undefined)
+		throw new MachineError(
+			`Under "none" the hardware walks the guest's own tables: leave --mmu out, or choose a technique with a VMM.`,
+		);
+	if (parsed.dialogue.length > 0 && parsed.untilSerial === undefined)
+		throw new MachineError("--then follows --until-serial: say with that what the guest prints first.");
 	if (parsed.io !== "split" && (parsed.domain0 !== undefined || parsed.domain0Append !== undefined))
 		throw new MachineError(
 			"There is a Domain 0 with --io split only: add that, or leave --domain0 and --domain0-append out.",

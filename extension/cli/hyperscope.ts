@@ -14,6 +14,10 @@ async function main(words: readonly string[]): Promise<number> {
 	const [command, ...rest] = words;
 	switch (command) {
 		case "run":
+			if (rest.includes("--help")) {
+				console.log(USAGE);
+				return 0;
+			}
 			return runMachine(parseRunArguments(rest));
 		case "compare":
 			return compareImage(parseCompareArguments(rest));

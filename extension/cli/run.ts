@@ -1,6 +1,6 @@
 // `hyperscope run`: a machine without an editor.
 
-import { createWriteStream, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import {
 	type BootModule,
@@ -34,6 +34,41 @@ export function readFile(path: string): NamedFile {
 	}
 }
 
+/** A file that is written to; refused at once, not at the end of a run. @throws {MachineError} */
+function openForWriting(path: string): number {
+	try {
+		return openSync(path, "w");
+	} catch (error) {
+		throw new MachineError(`${path} cannot be written (${(error as NodeJS.ErrnoException).code}).`);
+	}
+}
+
+/** Serial output on its way to a file: many single characters become few writes. */
+class SerialFile {
+	private pending: Uint8Array[] = [];
+
+	constructor(
+		private readonly path: string,
+		private readonly file = openForWriting(path),
+	) {}
+
+	readonly add = (bytes: Uint8Array): void => {
+		this.pending.push(bytes.slice());
+	};
+
+	/** @throws {MachineError} when the bytes cannot be stored. */
+	flush(): void {
+		if (this.pending.length === 0) return;
+		const bytes = Buffer.concat(this.pending);
+		this.pending = [];
+		try {
+			for (let at = 0; at < bytes.length; ) at += writeSync(this.file, bytes, at);
+		} catch (error) {
+			throw new MachineError(`${this.path} cannot be written (${(error as NodeJS.ErrnoException).code}).`);
+		}
+	}
+}
+
 type StopName = "serial" | "poweroff" | "debug-exit" | "budget" | "timeout" | "triple-fault" | "halted";
 
 class Run {
@@ -42,6 +77,7 @@ class Run {
 	private matched = false;
 	private readonly started = process.hrtime.bigint();
 	private readonly sink: (bytes: Uint8Array) => void;
+	private readonly serialFile: SerialFile | undefined;
 
 	constructor(
 		private readonly machine: VirtualMachine,
@@ -49,8 +85,8 @@ class Run {
 	) {
 		if (options.serial === "stdio") this.sink = (bytes) => process.stdout.write(bytes);
 		else {
-			const file = createWriteStream(options.serial);
-			this.sink = (bytes) => file.write(bytes);
+			this.serialFile = new SerialFile(options.serial);
+			this.sink = this.serialFile.add;
 		}
 		if (options.untilSerial) {
 			this.awaited.push({ until: options.untilSerial });
@@ -83,6 +119,7 @@ class Run {
 			const left = options.maxInstructions - machine.instructionCount();
 			if (left <= 0) return { stop: "budget", status: Status.budget };
 			const stop = machine.run(Math.min(left, this.awaited.length > 0 || this.matched ? SLICE / 4 : SLICE));
+			this.serialFile?.flush();
 			if (this.matched) return { stop: "serial", status: Status.ok };
 			if (stop) {
 				const result = this.classify(stop);
@@ -132,6 +169,7 @@ function readModule(text: string): BootModule {
 /** Runs a machine to its end; the result is the exit status. @throws {MachineError} for what cannot be started. */
 export async function runMachine(options: RunArguments): Promise<number> {
 	const traced = traceKinds(options.trace);
+	const stats = options.stats === undefined ? undefined : openForWriting(options.stats);
 	const machine = createMachine({
 		...(options.image === undefined ? {} : { image: readFile(options.image) }),
 		vmm: options.vmm,
@@ -162,7 +200,7 @@ export async function runMachine(options: RunArguments): Promise<number> {
 	process.stdin.off("data", input);
 	process.stdin.pause();
 	if (options.diskWrites === "file") writeDisks(machine, options.disks);
-	if (options.stats !== undefined) {
+	if (stats !== undefined) {
 		const statistics = machine.statistics();
 		const mips = statistics.instructions / seconds / 1e6;
 		const functions =
@@ -175,7 +213,8 @@ export async function runMachine(options: RunArguments): Promise<number> {
 			stop,
 			memoryHash: machine.memoryHash(),
 		};
-		writeFileSync(options.stats, `${JSON.stringify(result, null, 2)}\n`);
+		writeFileSync(stats, `${JSON.stringify(result, null, 2)}\n`);
+		closeSync(stats);
 	}
 	return status;
 }

@@ -8,6 +8,7 @@ import { UnassignedRange } from "../unassigned-range.ts";
 import { AtaDisk } from "./ata-disk.ts";
 import type { DriveMaker } from "./channel.ts";
 import { containerFormat, DiskImage, SECTOR_BYTES } from "./disk-image.ts";
+import { identifyDisk } from "./identify.ts";
 import { Piix3Ide } from "./piix3-ide.ts";
 
 const MEMORY = 0x4_0000;
@@ -103,6 +104,12 @@ test("IDENTIFY DEVICE names the disk, its size and what it can do; the interrupt
 	assert.equal(String.fromCharCode(data[55]!, data[54]!, data[57]!, data[56]!), "HYPE");
 	assert.equal(word(49) & 0x300, 0x300);
 	assert.equal(status(), 0x50);
+});
+
+test("a disk of one sector has cylinders, so that a BIOS reads its boot sector", () => {
+	const data = identifyDisk({ sectors: 1, serial: "", multiple: 0, transferMode: 0 });
+	assert.deepEqual([data[2], data[3], data[108]], [2, 0, 2]);
+	assert.equal(data[120], 1, "and still one sector");
 });
 
 test("READ SECTORS interrupts for each sector and gives their bytes", () => {

@@ -4,6 +4,11 @@
 export const HEADS = 16;
 export const SECTORS_PER_TRACK = 63;
 const MOST_CYLINDERS = 16383;
+/**
+ * Deviation: a disk below two cylinders says that it has two, or BIOSes would not read its boot sector; sectors that are not there
+ * are refused as on any disk.
+ */
+const FEWEST_CYLINDERS = 2;
 /** Sectors that one interrupt of READ MULTIPLE stands for at most. */
 export const MOST_MULTIPLE = 16;
 /** Sectors that 28 bits address. */
@@ -29,7 +34,8 @@ export function identifyDisk(facts: IdentifyFacts): Uint8Array {
 	const view = new DataView(bytes.buffer);
 	const word = (index: number, value: number) => view.setUint16(2 * index, value, true);
 	const double = (index: number, value: number) => view.setUint32(2 * index, value, true);
-	const cylinders = Math.min(MOST_CYLINDERS, Math.floor(facts.sectors / (HEADS * SECTORS_PER_TRACK)));
+	const whole = Math.floor(facts.sectors / (HEADS * SECTORS_PER_TRACK));
+	const cylinders = Math.max(FEWEST_CYLINDERS, Math.min(MOST_CYLINDERS, whole));
 	word(0, 0x0040);
 	word(1, cylinders);
 	word(3, HEADS);

@@ -58,7 +58,8 @@ function fadt(facs: number, dsdt: number): Uint8Array {
 	]);
 }
 
-export function placeAcpiTables(target: LoadTarget): void {
+/** The result is the root pointer. */
+export function placeAcpiTables(target: LoadTarget): Uint8Array {
 	let at = TABLES;
 	const put = (bytes: Uint8Array): number => {
 		const address = at;
@@ -73,4 +74,5 @@ export function placeAcpiTables(target: LoadTarget): void {
 	const pointer = [...text("RSD PTR "), 0, ...text("HYPERS"), 0, ...double(rsdt)];
 	pointer[8] = checksum(pointer);
 	target.write(RSDP, Uint8Array.from(pointer));
+	return Uint8Array.from(pointer);
 }

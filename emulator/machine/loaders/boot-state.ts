@@ -75,3 +75,9 @@ export function place(target: LoadTarget, address: number, bytes: Uint8Array, wh
 	}
 	target.write(address, bytes);
 }
+
+/**
+ * The screen as both multiboot protocols describe it: address (64 bits), pitch, width, height (32 bits each), bits for a character and
+ * its attribute, type 2 for EGA text. The adapter is in its text mode, whatever mode an image prefers.
+ */
+export const TEXT_SCREEN: Uint8Array = Uint8Array.from([...words(0xb8000, 0, 160, 80, 25), 16, 2, 0, 0]);

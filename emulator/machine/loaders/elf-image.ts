@@ -19,6 +19,7 @@ export interface ElfImage {
 }
 
 const PT_LOAD = 1;
+const ET_REL = 1;
 const EM_386 = 3;
 const EM_X86_64 = 62;
 
@@ -37,6 +38,8 @@ export function parseElf(name: string, bytes: Uint8Array): ElfImage {
 	const machine = view.getUint16(18, true);
 	if (machine !== EM_386 && machine !== EM_X86_64)
 		throw new MachineError(`${name} is an ELF file for machine ${machine}, not for x86.`);
+	if (view.getUint16(16, true) === ET_REL)
+		throw new MachineError(`${name} is an object file that is not linked yet: link it as an executable.`);
 	if (bits === 64 && bytes.length < 64) throw cut();
 	const wide = (at: number): bigint => (bits === 64 ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true)));
 	const entry = wide(24);
@@ -81,11 +84,16 @@ export function loadElf(name: string, image: ElfImage, target: LoadTarget): numb
 	return end;
 }
 
-/** The entry as a physical address: through the segment that holds it. */
-export function physicalEntry(image: ElfImage): number {
+/** The entry as a physical address: through the segment that holds it as a linear or else as a physical address. @throws {MachineError} */
+export function physicalEntry(name: string, image: ElfImage): number {
 	for (const segment of image.segments) {
 		const offset = image.entry - segment.linearAddress;
 		if (offset >= 0n && offset < BigInt(segment.memorySize)) return segment.physicalAddress + Number(offset);
 	}
-	return Number(BigInt.asUintN(32, image.entry));
+	const entry = Number(image.entry);
+	if (image.segments.some((one) => entry >= one.physicalAddress && entry < one.physicalAddress + one.memorySize))
+		return entry;
+	throw new MachineError(
+		`${name} starts at 0x${image.entry.toString(16)}, where none of its segments lies: link it anew.`,
+	);
 }

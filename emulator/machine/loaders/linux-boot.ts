@@ -41,6 +41,18 @@ export function isBzImage(bytes: Uint8Array): boolean {
 	return new DataView(bytes.buffer, bytes.byteOffset).getUint32(MAGIC_OFFSET, true) === MAGIC;
 }
 
+/** The real-mode setup part and the protected-mode kernel. @throws {MachineError} when the file ends before its header says. */
+export function splitBzImage({ name, bytes }: NamedFile): { readonly setup: Uint8Array; readonly kernel: Uint8Array } {
+	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+	const setupSectors = view.getUint8(HEADER_START) || 4;
+	const kernelOffset = (setupSectors + 1) * 512;
+	const systemSize = view.getUint32(0x1f4, true) * 16;
+	if (kernelOffset >= bytes.length || kernelOffset + systemSize > bytes.length + 15) {
+		throw new MachineError(`${name} is a truncated bzImage (${bytes.length} bytes): copy it again.`);
+	}
+	return { setup: bytes.subarray(0, kernelOffset), kernel: bytes.subarray(kernelOffset) };
+}
+
 /** @throws {MachineError} when the kernel is too old, cut off or does not fit. */
 export function loadLinux(image: NamedFile, modules: BootModules, target: LoadTarget): BootState {
 	const { name, bytes } = image;
@@ -52,13 +64,12 @@ export function loadLinux(image: NamedFile, modules: BootModules, target: LoadTa
 		);
 	if ((view.getUint8(LOAD_FLAGS) & LOADED_HIGH) === 0)
 		throw new MachineError(`${name} is a zImage; only bzImage kernels can be booted directly.`);
-	const setupSectors = view.getUint8(HEADER_START) || 4;
-	const kernelOffset = (setupSectors + 1) * 512;
-	const systemSize = view.getUint32(0x1f4, true) * 16;
-	if (kernelOffset >= bytes.length || kernelOffset + systemSize > bytes.length + 15) {
-		throw new MachineError(`${name} is a truncated bzImage (${bytes.length} bytes): copy it again.`);
-	}
-	place(target, KERNEL, bytes.subarray(kernelOffset), name);
+	const { kernel } = splitBzImage(image);
+	if (view.getUint32(CODE32_START, true) === 0)
+		throw new MachineError(
+			`${name} has no 32-bit entry: it starts in real mode with a BIOS, so put it on a disk or disc and start that with --firmware.`,
+		);
+	place(target, KERNEL, kernel, name);
 
 	const parameters = new Uint8Array(4096);
 	const headerEnd = 0x202 + view.getUint8(0x201);

@@ -35,7 +35,7 @@ export function loadImage(image: NamedFile, modules: BootModules, target: LoadTa
 		}
 		loadElf(name, elf, target);
 		return {
-			instructionPointer: physicalEntry(elf),
+			instructionPointer: physicalEntry(name, elf),
 			registers: {},
 			codeSelector: 0x08,
 			dataSelector: 0x10,

@@ -204,3 +204,125 @@ test("a multiboot kernel finds ACPI tables with right sums and lengths", () => {
 	while (at < end) at += target.bytes[at + 1]!;
 	assert.equal(at, end);
 });
+
+/** A multiboot 2 image with load addresses and further tags: type, flags, content. */
+function taggedImage(...tags: readonly [type: number, flags: number, content: Uint8Array][]): Uint8Array {
+	const parts = tags.map(([type, flags, content]) => {
+		const bytes = new Uint8Array(Math.ceil((8 + content.length) / 8) * 8);
+		bytes.set(words(type | (flags << 16), 8 + content.length));
+		bytes.set(content, 8);
+		return bytes;
+	});
+	const body = join(...parts);
+	const length = 16 + body.length + 8;
+	return join(words(0xe85250d6, 0, length, -(0xe85250d6 + length)), body, words(0, 8), Uint8Array.of(0xf4));
+}
+
+const ADDRESS = [2, 0, words(0x100000, 0x100000, 0, 0)] as const;
+const ENTRY = [3, 0, words(0x100000)] as const;
+
+/** The tags of the information at `address` by type. */
+function informationTags(target: { bytes: Uint8Array }, address: number): Map<number, DataView> {
+	const view = new DataView(target.bytes.buffer);
+	const tags = new Map<number, DataView>();
+	for (let at = address + 8; ; at += (view.getUint32(at + 4, true) + 7) & ~7) {
+		const type = view.getUint32(at, true);
+		if (type === 0) return tags;
+		tags.set(type, new DataView(target.bytes.buffer, at + 8, view.getUint32(at + 4, true) - 8));
+	}
+}
+
+test("multiboot 2: every tag of a header is understood, and the information says where the screen and the root pointer are", () => {
+	const target = memory(4 << 20);
+	const image = taggedImage(
+		[1, 0, words(1, 3, 6, 8, 9, 14)],
+		[...ADDRESS],
+		[...ENTRY],
+		[4, 0, words(3)],
+		[5, 0, words(1024, 768, 32)],
+		[6, 0, new Uint8Array(0)],
+		[7, 0, new Uint8Array(0)],
+		[8, 0, words(0)],
+		[9, 0, words(0)],
+		[10, 0, words(0x100000, 0xffffffff, 4096, 1)],
+		[99, 1, new Uint8Array(0)],
+	);
+	const boot = loadImage({ name: "kernel", bytes: image }, {}, target);
+	assert.equal(boot.registers.eax, 0x36d76289);
+	const tags = informationTags(target, boot.registers.ebx!);
+	const screen = tags.get(8)!;
+	assert.deepEqual(
+		[screen.getUint32(0, true), screen.getUint32(12, true), screen.getUint32(16, true)],
+		[0xb8000, 80, 25],
+	);
+	assert.deepEqual([screen.getUint8(20), screen.getUint8(21)], [16, 2]);
+	assert.equal(tags.get(14)!.getUint32(0, true), 0x20445352, "RSD");
+	assert.equal(tags.get(21)!.getUint32(0, true), 0x100000);
+});
+
+test("multiboot 2 headers that are wrong are refused with one sentence", () => {
+	const cases: [Uint8Array, RegExp][] = [
+		[taggedImage([2, 0, new Uint8Array(0)]), /header tag 2 that is too short/],
+		[taggedImage([3, 0, new Uint8Array(0)]), /header tag 3 that is too short/],
+		[taggedImage([99, 0, new Uint8Array(0)]), /requires multiboot 2 header tag 99/],
+		[taggedImage([1, 0, words(77)], [...ADDRESS], [...ENTRY]), /requires multiboot 2 information 77/],
+		[words(0xe85250d6, 4, 24, -(0xe85250d6 + 28), 0, 8), /for another architecture/],
+	];
+	for (const [bytes, sentence] of cases)
+		assert.throws(
+			() => loadImage({ name: "kernel", bytes }, {}, memory(4 << 20)),
+			(error: unknown) => error instanceof MachineError && sentence.test(error.message),
+		);
+});
+
+test("every change of one byte in a multiboot 2 header either loads or is refused with a MachineError", () => {
+	const whole = taggedImage([1, 0, words(1, 3)], [...ADDRESS], [...ENTRY], [10, 0, words(0, 0, 4096, 0)]);
+	for (let at = 0; at < whole.length; at++)
+		for (const value of [0, 1, 0x7f, 0xff]) {
+			const bytes = whole.slice();
+			bytes[at] = value;
+			try {
+				loadImage({ name: "kernel", bytes }, {}, memory(4 << 20));
+			} catch (error) {
+				assert.ok(error instanceof MachineError, String(error));
+			}
+		}
+});
+
+/** A 32-bit ELF file with one segment of a HLT. */
+function elfImage(type: number, entry: number): Uint8Array {
+	const bytes = new Uint8Array(52 + 32 + 1);
+	bytes.set([0x7f, 0x45, 0x4c, 0x46, 1, 1, 1]);
+	const view = new DataView(bytes.buffer);
+	view.setUint16(16, type, true);
+	view.setUint16(18, 3, true);
+	view.setUint32(24, entry, true);
+	view.setUint32(28, 52, true);
+	view.setUint16(42, 32, true);
+	view.setUint16(44, 1, true);
+	bytes.set(words(1, 84, 0xc0100000, 0x100000, 1, 4096, 7, 4096), 52);
+	bytes[84] = 0xf4;
+	return bytes;
+}
+
+test("an ELF entry may be a linear or a physical address; elsewhere it is refused, as object files are", () => {
+	const load = (bytes: Uint8Array) => loadImage({ name: "kernel", bytes }, {}, memory(4 << 20)).instructionPointer;
+	assert.equal(load(elfImage(2, 0xc0100004)), 0x100004);
+	assert.equal(load(elfImage(2, 0x100004)), 0x100004);
+	assert.throws(() => load(elfImage(2, 0x200000)), /kernel starts at 0x200000, where none of its segments lies/);
+	assert.throws(() => load(elfImage(1, 0x100000)), /not linked yet/);
+});
+
+test("a bzImage without a 32-bit entry says that it needs a BIOS", () => {
+	const bytes = new Uint8Array(1024 + 512);
+	const view = new DataView(bytes.buffer);
+	bytes[0x1f1] = 1;
+	view.setUint32(0x1f4, 32, true);
+	view.setUint32(0x202, 0x53726448, true);
+	view.setUint16(0x206, 0x0207, true);
+	bytes[0x211] = 1;
+	assert.throws(
+		() => loadImage({ name: "loader", bytes }, {}, memory(4 << 20)),
+		/loader has no 32-bit entry: it starts in real mode/,
+	);
+});

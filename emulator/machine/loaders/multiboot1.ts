@@ -9,6 +9,7 @@ import {
 	memoryMap,
 	place,
 	placeBiosData,
+	TEXT_SCREEN,
 	words,
 	zeroTerminated,
 } from "./boot-state.ts";
@@ -28,6 +29,7 @@ const INFO_COMMAND_LINE = 1 << 2;
 const INFO_MODULES = 1 << 3;
 const INFO_MEMORY_MAP = 1 << 6;
 const INFO_LOADER_NAME = 1 << 9;
+const INFO_FRAMEBUFFER = 1 << 12;
 
 /** Offset of the header, or -1. */
 export function findMultiboot1(bytes: Uint8Array): number {
@@ -94,7 +96,7 @@ export function loadMultiboot1(image: NamedFile, header: number, modules: BootMo
 	else if (isElf(bytes)) {
 		const elf = parseElf(name, bytes);
 		end = loadElf(name, elf, target);
-		entry = physicalEntry(elf);
+		entry = physicalEntry(name, elf);
 	} else
 		throw new MachineError(
 			`${name} has a multiboot header but is neither ELF nor does the header give load addresses.`,
@@ -136,6 +138,8 @@ export function loadMultiboot1(image: NamedFile, header: number, modules: BootMo
 	information[11] = ranges.length * 24;
 	information[12] = map;
 	information[16] = loaderName;
+	information[0] |= INFO_FRAMEBUFFER;
+	information.splice(22, 6, ...new Uint32Array(TEXT_SCREEN.slice().buffer));
 	const structure = reserve(words(...information), 4, "The multiboot information");
 	return {
 		instructionPointer: entry,

@@ -9,6 +9,7 @@ import {
 	memoryMap,
 	place,
 	placeBiosData,
+	TEXT_SCREEN,
 	words,
 	zeroTerminated,
 } from "./boot-state.ts";
@@ -19,6 +20,7 @@ import { placeMultiprocessorTable } from "./multiprocessor-table.ts";
 const HEADER_MAGIC = 0xe85250d6;
 const BOOTLOADER_MAGIC = 0x36d76289;
 const SEARCH = 32768;
+/** Tags of the header with the size that each has at least. Those for EFI say how to be started there, which this is not. */
 const HEADER_TAG = {
 	end: 0,
 	informationRequest: 1,
@@ -27,9 +29,30 @@ const HEADER_TAG = {
 	consoleFlags: 4,
 	framebuffer: 5,
 	moduleAlignment: 6,
+	efiBootServices: 7,
+	efi32Entry: 8,
+	efi64Entry: 9,
+	relocatable: 10,
 } as const;
+const HEADER_TAG_SIZE: Readonly<Record<number, number>> = {
+	[HEADER_TAG.address]: 24,
+	[HEADER_TAG.entryAddress]: 12,
+};
+const ARCHITECTURE_I386 = 0;
 const OPTIONAL = 1;
-const TAG = { end: 0, commandLine: 1, loaderName: 2, module: 3, basicMemory: 4, memoryMap: 6 } as const;
+const TAG = {
+	end: 0,
+	commandLine: 1,
+	loaderName: 2,
+	module: 3,
+	basicMemory: 4,
+	memoryMap: 6,
+	framebuffer: 8,
+	acpiOld: 14,
+	loadBase: 21,
+} as const;
+/** Information that the specification knows; a loader leaves out what the machine does not have. */
+const LAST_INFORMATION_TAG = 21;
 
 /** Offset of the header, or -1. */
 export function findMultiboot2(bytes: Uint8Array): number {
@@ -66,14 +89,26 @@ export function loadMultiboot2(image: NamedFile, header: number, modules: BootMo
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const headerEnd = header + view.getUint32(header + 8, true);
 	if (headerEnd > bytes.length) throw new MachineError(`${name} ends inside its multiboot 2 header.`);
+	if (view.getUint32(header + 4, true) !== ARCHITECTURE_I386)
+		throw new MachineError(`${name} has a multiboot 2 header for another architecture than x86.`);
 	let entry: number | undefined;
+	let relocatable = false;
 	let addresses: number[] | undefined;
 	for (let at = header + 16; at + 8 <= headerEnd; ) {
 		const type = view.getUint16(at, true);
 		const size = view.getUint32(at + 4, true);
 		if (size < 8 || at + size > headerEnd)
 			throw new MachineError(`${name} has a multiboot 2 header tag that runs out of the header.`);
+		if (size < (HEADER_TAG_SIZE[type] ?? 0))
+			throw new MachineError(`${name} has a multiboot 2 header tag ${type} that is too short.`);
 		if (type === HEADER_TAG.end) break;
+		if (type === HEADER_TAG.relocatable) relocatable = true;
+		if (type === HEADER_TAG.informationRequest) {
+			const wanted = Array.from({ length: (size - 8) >> 2 }, (_, i) => view.getUint32(at + 8 + 4 * i, true));
+			const unknown = wanted.find((one) => one > LAST_INFORMATION_TAG);
+			if (unknown !== undefined && !(view.getUint16(at + 2, true) & OPTIONAL))
+				throw new MachineError(`${name} requires multiboot 2 information ${unknown}, which this loader does not have.`);
+		}
 		if (type === HEADER_TAG.address) addresses = [8, 12, 16, 20].map((offset) => view.getUint32(at + offset, true));
 		else if (type === HEADER_TAG.entryAddress) entry = view.getUint32(at + 8, true);
 		else if (!(Object.values(HEADER_TAG) as number[]).includes(type) && !(view.getUint16(at + 2, true) & OPTIONAL)) {
@@ -81,11 +116,12 @@ export function loadMultiboot2(image: NamedFile, header: number, modules: BootMo
 		}
 		at += Math.ceil(size / 8) * 8;
 	}
+	let base: number;
 	let end: number;
 	if (addresses) {
 		const [headerAddress, loadAddress, loadEnd, bssEnd] = addresses as [number, number, number, number];
 		const start = loadAddress === 0xffffffff ? 0 : header - (headerAddress - loadAddress);
-		const base = loadAddress === 0xffffffff ? headerAddress - header : loadAddress;
+		base = loadAddress === 0xffffffff ? headerAddress - header : loadAddress;
 		const length = loadEnd === 0 ? bytes.length - start : loadEnd - base;
 		if (start < 0 || length < 0 || start + length > bytes.length || entry === undefined) {
 			throw new MachineError(`${name} has a multiboot 2 address tag that does not fit the file, or no entry address.`);
@@ -97,7 +133,8 @@ export function loadMultiboot2(image: NamedFile, header: number, modules: BootMo
 	} else if (isElf(bytes)) {
 		const elf = parseElf(name, bytes);
 		end = loadElf(name, elf, target);
-		entry ??= physicalEntry(elf);
+		entry ??= physicalEntry(name, elf);
+		base = Math.min(...elf.segments.map(({ physicalAddress }) => physicalAddress));
 	} else
 		throw new MachineError(
 			`${name} has a multiboot 2 header but is neither ELF nor does the header give load addresses.`,
@@ -106,7 +143,7 @@ export function loadMultiboot2(image: NamedFile, header: number, modules: BootMo
 	let free = (end + 0xfff) & ~0xfff;
 	placeBiosData(target);
 	placeMultiprocessorTable(target, PROCESSOR_SIGNATURE);
-	placeAcpiTables(target);
+	const rootPointer = placeAcpiTables(target);
 	const tags: Uint8Array[] = [
 		tag(TAG.commandLine, zeroTerminated([name, modules.append].filter(Boolean).join(" "))),
 		tag(TAG.loaderName, zeroTerminated("Hyperscope")),
@@ -119,6 +156,9 @@ export function loadMultiboot2(image: NamedFile, header: number, modules: BootMo
 			),
 		),
 	];
+	tags.push(tag(TAG.framebuffer, TEXT_SCREEN), tag(TAG.acpiOld, rootPointer));
+	// It is loaded where it was linked: nothing else lies there.
+	if (relocatable) tags.push(tag(TAG.loadBase, words(base)));
 	for (const { name: moduleName, bytes: content, commandLine } of multibootModules(modules)) {
 		place(target, free, content, `The module ${moduleName}`);
 		tags.push(tag(TAG.module, join(words(free, free + content.length), zeroTerminated(commandLine))));

@@ -127,13 +127,13 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		this.passthrough?.reset();
 		guestDevices.reset();
 		const { processor } = monitor.emulator;
-		if (configuration.image) {
+		if (configuration.image && !configuration.firmware) {
 			const boot = loadImage(configuration.image, configuration, {
 				size: configuration.memory,
 				write: (address, bytes) => void monitor.physical.poke(address, bytes),
 			});
 			enterBootState(processor, boot);
-		} // Without an image the vCPU stands at its reset vector (SDM Vol. 3A §9.1.4), which lies in the ROM.
+		} // With firmware the vCPU stands at its reset vector (SDM Vol. 3A §9.1.4), which lies in the ROM.
 		else processor.reset();
 		monitor.enterGuest();
 	}
