@@ -2,12 +2,12 @@
 
 import { BlockHeader, Record, RecordArena } from "../isa/state.ts";
 import type { RecordDecoder } from "./decoder.ts";
-import { PseudoHandler } from "./interpreter.ts";
+import { MAX_BLOCK, PseudoHandler } from "./interpreter.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import type { TranslationLookasideBuffer } from "./translation-lookaside-buffer.ts";
 
-/** Most instructions of a block: `remaining` is a byte, and short blocks waste less when one is left early. */
-const MAX_BLOCK = 48;
+/** Crossing instructions that are kept. */
+const MOST_CROSSINGS = 4096;
 /** Most bytes of a block with its header. */
 const MAX_BLOCK_BYTES = BlockHeader.size + (MAX_BLOCK + 2) * Record.size;
 /** The end of the arena holds the one block that is not kept: an exact number of instructions. Its header stays empty. */
@@ -33,6 +33,8 @@ interface Page {
 export class CodeCache {
 	private readonly pages = new Map<number, Page>();
 	private free: number = RecordArena.base;
+	/** Instructions that lie in two pages, by address and code size. */
+	private readonly crossings = new Map<number, { readonly bytes: Uint8Array; readonly records: Uint8Array }>();
 	private scratchPage = -1;
 	private scratchStart = 0;
 	private scratchEnd = 0;
@@ -61,6 +63,7 @@ export class CodeCache {
 		this.flushes++;
 		for (const number of this.pages.keys()) this.physical.hasCode[number] = 0;
 		this.pages.clear();
+		this.crossings.clear();
 		this.free = RecordArena.base;
 		this.tlb.forgetJumps();
 		this.scratchPage = -1;
@@ -167,7 +170,10 @@ export class CodeCache {
 		return record;
 	}
 
-	/** One instruction that lies in two pages: decoded each time, since the mapping of the second page can change. */
+	/**
+	 * One instruction that lies in two pages: looked at each time, since the mapping of the second page can change. It is decoded when its
+	 * bytes are not those of the last time.
+	 */
 	private decodeCrossing(
 		number: number,
 		offset: number,
@@ -175,8 +181,32 @@ export class CodeCache {
 		nextPage: () => number,
 		passing: boolean,
 	): number {
-		const following = nextPage();
-		const rest = this.physical.peek(following * 4096, 15) ?? new Uint8Array(0);
+		const rest = this.physical.peek(nextPage() * 4096, 15) ?? new Uint8Array(0);
+		const { u8 } = this.physical;
+		const place = this.physical.placeOfPage(number);
+		const bytes = new Uint8Array(4096 - offset + rest.length);
+		bytes.set(u8.subarray(place + offset, place + 4096));
+		bytes.set(rest, 4096 - offset);
+		const key = (number * 4096 + offset) * 128 + bits;
+		const known = passing ? undefined : this.crossings.get(key);
+		if (known && sameBytes(known.bytes, bytes)) {
+			u8.set(known.records, SCRATCH);
+			this.scratchPage = -1;
+			return SCRATCH;
+		}
+		const record = this.decodeCrossingAnew(number, offset, bits, rest, passing);
+		if (this.crossings.size >= MOST_CROSSINGS) this.crossings.clear();
+		if (!passing) this.crossings.set(key, { bytes, records: u8.slice(SCRATCH, SCRATCH + 2 * Record.size) });
+		return record;
+	}
+
+	private decodeCrossingAnew(
+		number: number,
+		offset: number,
+		bits: number,
+		rest: Uint8Array,
+		passing: boolean,
+	): number {
 		this.decoder.begin(bits, number, offset, rest);
 		const decoded = this.decoder.next(SCRATCH, bits, offset);
 		this.decoder.end();
@@ -272,4 +302,10 @@ export class CodeCache {
 			if (target > 0 && dead.some((gone) => gone.record === target)) i32[link] = 0;
 		}
 	}
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+	if (a.length !== b.length) return false;
+	for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+	return true;
 }

@@ -3,7 +3,7 @@
 import { Code, Decoder, DecoderOptions, Instruction, OpKind, Register } from "iced-x86";
 import { Record, RecordFlags, Segment, State, segmentSlot } from "../isa/state.ts";
 import { isTooLong, LONGEST_INSTRUCTION } from "./instruction-length.ts";
-import { PseudoHandler } from "./interpreter.ts";
+import { MAX_BLOCK, PseudoHandler } from "./interpreter.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import { MEMORY_OPERAND } from "./record.ts";
 
@@ -24,6 +24,9 @@ export interface DecodeTables {
 
 /** Record.length of an instruction that is too long to be one. */
 export const TOO_LONG = LONGEST_INSTRUCTION + 1;
+/** Most bytes of a block: the decoder copies what it is given. */
+const MOST_BYTES = MAX_BLOCK * 15;
+
 const ADDRESS_16 = 48;
 const ADDRESS_32 = 32;
 const ADDRESS_64 = 0;
@@ -106,7 +109,7 @@ export class RecordDecoder {
 	begin(bits: number, page: number, offset: number, next: Uint8Array | undefined): void {
 		this.decoder?.free();
 		const start = this.physical.placeOfPage(page);
-		const here = this.physical.u8.subarray(start + offset, start + 4096);
+		const here = this.physical.u8.subarray(start + offset, start + Math.min(4096, offset + MOST_BYTES));
 		let bytes: Uint8Array = here;
 		if (next) {
 			bytes = new Uint8Array(here.length + next.length);

@@ -10,7 +10,7 @@ import { ExitReason } from "./exit-reason.ts";
 import { Fault } from "./fault.ts";
 import { type Helper, Outcome, type ProcessorHooks } from "./helper.ts";
 import { instructionSet } from "./instruction-set.ts";
-import { PseudoHandler } from "./interpreter.ts";
+import { PseudoHandler, STOLEN_FUEL } from "./interpreter.ts";
 import { type InterpreterCalls, interpreterIn } from "./interpreter-instance.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import type { TranslationLookasideBuffer } from "./translation-lookaside-buffer.ts";
@@ -22,7 +22,6 @@ const SAMPLE = 20_000;
 /** Everything is interpreted, or hot code is compiled and the rest interpreted. */
 export type EngineTier = "interpreter" | "compiled";
 
-const STOLEN = 0x40000000;
 
 export class ExecutionEngine implements InterpreterCalls {
 	readonly code: CodeCache;
@@ -63,7 +62,7 @@ export class ExecutionEngine implements InterpreterCalls {
 		});
 		const interpreter = interpreterIn(physical.memory, this);
 		this.run = interpreter.run;
-		if (tier === "compiled") this.regions = new RegionCache(physical, this.code, interpreter.regions, set.forms);
+		if (tier === "compiled") this.regions = new RegionCache(physical, this.code, interpreter, set);
 	}
 
 	/** Instructions retired by each tier. */
@@ -328,8 +327,8 @@ export class ExecutionEngine implements InterpreterCalls {
 			return;
 		}
 		// No further block is entered, and the rest of this one is cut off behind the instruction.
-		this.stolenFuel = STOLEN;
-		i32[State.fuel >> 2]! -= STOLEN;
+		this.stolenFuel = STOLEN_FUEL;
+		i32[State.fuel >> 2]! -= STOLEN_FUEL;
 		if (u8[record + Record.remaining]! > 1) {
 			this.patched = record + Record.size + Record.handler;
 			this.patchedHandler = view.getUint16(this.patched, true);

@@ -16,6 +16,8 @@ export interface InterpreterInstance {
 	readonly run: (record: number) => number;
 	/** The table of compiled regions. */
 	readonly regions: WebAssembly.Table;
+	/** InterpreterCalls.callHelper of the owner. */
+	readonly helper: (record: number, number: number, parameter: number) => number;
 }
 
 interface Instance extends InterpreterInstance {
@@ -31,6 +33,8 @@ export function interpreterIn(memory: WebAssembly.Memory, calls: InterpreterCall
 		known.calls = calls;
 		return known;
 	}
+	const helper = (record: number, number: number, parameter: number) =>
+		made.calls.callHelper(record, number, parameter);
 	const { exports } = new WebAssembly.Instance(instructionSet().module, {
 		env: {
 			memory,
@@ -38,7 +42,7 @@ export function interpreterIn(memory: WebAssembly.Memory, calls: InterpreterCall
 				made.calls.slowRead(record, low, high, kind),
 			slowWrite: (record: number, low: number, high: number, kind: number) =>
 				made.calls.slowWrite(record, low, high, kind),
-			helper: (record: number, number: number, parameter: number) => made.calls.callHelper(record, number, parameter),
+			helper,
 			lookup: () => made.calls.lookup(),
 			link: (record: number) => made.calls.link(record),
 		},
@@ -47,6 +51,7 @@ export function interpreterIn(memory: WebAssembly.Memory, calls: InterpreterCall
 		calls,
 		run: exports.run as (record: number) => number,
 		regions: exports.regions as WebAssembly.Table,
+		helper,
 	};
 	instances.set(memory, made);
 	return made;

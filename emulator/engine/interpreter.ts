@@ -28,6 +28,9 @@ import { ExitReason } from "./exit-reason.ts";
 import { AccessKind } from "./helper.ts";
 import { RecordOperation, type SharedFunctions } from "./record-operation.ts";
 
+/** Most instructions of a block: `remaining` is a byte, and short blocks waste less when one is left early. */
+export const MAX_BLOCK = 48;
+
 /** Handlers that are no instruction. */
 export const PseudoHandler = {
 	/** The block was invalidated: find the instruction at `offset` anew. */
@@ -59,6 +62,8 @@ export interface InstructionForm {
 	readonly memoryForm: boolean;
 }
 
+/** Fuel that ExecutionEngine.stopAfterInstruction() takes: more than any slice has, a power of two. */
+export const STOLEN_FUEL = 0x40000000;
 /** Places in the table for compiled regions; number 0 stays empty. */
 export const REGION_TABLE_SIZE = 1 << 14;
 
@@ -359,7 +364,11 @@ function emitRegion(
 			f.set(record, next.and(~1));
 			// In the middle of a block the fuel of the rest has been taken already.
 			const inBlock = next.eqz().or(next.and(1)).eqz();
-			const retired = before.sub(fuel()).sub(inBlock.select(remaining(), Value.i32(0)));
+			// What stopAfterInstruction() has taken for a while does not count.
+			const retired = before
+				.sub(fuel())
+				.sub(inBlock.select(remaining(), Value.i32(0)))
+				.and(STOLEN_FUEL - 1);
 			const total = f.load(i64, 8, Value.i32(0), EngineWord.compiledInstructions);
 			f.store(8, Value.i32(0), total.add(retired.extendS()), EngineWord.compiledInstructions);
 			f.brIf(left, next.eqz());

@@ -72,6 +72,8 @@ export const State = {
 	 * n + 8 when it has base 0.
 	 */
 	flatSegments: 0x258,
+	/** i32: nonzero when PAUSE may cause a VM exit. */
+	pauseTrap: 0x25c,
 	/** 16 × 16 bytes. */
 	xmm: 0x280,
 	/** 8 × 16 bytes: the x87 data registers by physical number R0..R7, 80-bit in the low 10 bytes; MMn is the low 8 bytes of Rn. */

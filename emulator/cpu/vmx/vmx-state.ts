@@ -1,5 +1,6 @@
 // What VMX adds to the processor's saved state, and the controls of the current VMCS as the processor keeps them while the guest runs.
 
+import { State } from "../../isa/state.ts";
 import type { ProcessorState } from "../processor-state.ts";
 import { Pin, Primary, Secondary } from "./controls.ts";
 import type { VmcsMemory } from "./vmcs.ts";
@@ -90,6 +91,7 @@ export class GuestControls {
 /** Clears the words: the processor is outside VMX operation. */
 export function resetVmxWords(state: ProcessorState): void {
 	state.i64.fill(0n, VmxWord.mode >> 3, 0x780 >> 3);
+	state.i32[State.pauseTrap >> 2] = 0;
 	for (const at of [VmxWord.vmxonPointer, VmxWord.currentVmcs, VmxWord.preemptionDeadline])
 		state.i64[at >> 3] = NO_POINTER;
 }

@@ -5,6 +5,7 @@ import type { ProcessorCore } from "../core.ts";
 import type { EventSource, InterruptDelivery } from "../interrupt-delivery.ts";
 import type { ModelSpecificRegisters } from "../model-specific-registers.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../paging.ts";
+import { State } from "../../isa/state.ts";
 import { Activity, Internal } from "../processor-state.ts";
 import { Eflags } from "../register-bits.ts";
 import { EntryControl, ExitControl, Pin, PREEMPTION_TIMER_SHIFT, Primary, Secondary } from "./controls.ts";
@@ -278,6 +279,7 @@ export class VmxUnit {
 		this.core.memory.apicAccessFrame = controls.apicAccessFrame;
 		this.virtualApic.begin();
 		this.updateWindows();
+		state.i32[State.pauseTrap >> 2] = controls.primary & Primary.pauseExiting;
 		state.i32[VmxWord.monitorTrap >> 2] =
 			controls.primary & Primary.monitorTrapFlag ? MonitorTrap.armed : MonitorTrap.off;
 		paging.flush();
@@ -401,6 +403,7 @@ export class VmxUnit {
 		state.i32[VmxWord.trapExit >> 2] = 0;
 		state.i32[VmxWord.virtualInterrupt >> 2] = 0;
 		state.i32[VmxWord.windows >> 2] = 0;
+		state.i32[State.pauseTrap >> 2] = 0;
 		core.memory.apicAccessFrame = -1;
 		state.i32[VmxWord.monitorTrap >> 2] = MonitorTrap.off;
 		state.i32[VmxWord.interruptsUnmasked >> 2] = 0;

@@ -2,12 +2,16 @@
 // while the interpreter runs it is compiled. Samples follow from the count of instructions, so that the same run compiles the same.
 
 import { ModuleBuilder } from "../../isa/emit/module-builder.ts";
+import { ValueType } from "../../isa/emit/value.ts";
 import { BlockHeader, State } from "../../isa/state.ts";
 import type { Block, CodeCache } from "../code-cache.ts";
-import { type InstructionForm, REGION_TABLE_SIZE } from "../interpreter.ts";
+import type { InstructionSet } from "../instruction-set.ts";
+import { REGION_TABLE_SIZE } from "../interpreter.ts";
+import type { InterpreterInstance } from "../interpreter-instance.ts";
 import type { PhysicalMemory } from "../physical-memory.ts";
 import { type RegionAssumptions, RegionEmitter } from "./region-emitter.ts";
 
+const { i32 } = ValueType;
 /** Samples in interpreted code after which a page is compiled. */
 const HOT = 6;
 /** Pages that wait are compiled together, at the latest after so many samples. */
@@ -43,8 +47,8 @@ export class RegionCache {
 	constructor(
 		private readonly physical: PhysicalMemory,
 		private readonly code: CodeCache,
-		private readonly table: WebAssembly.Table,
-		private readonly forms: readonly InstructionForm[],
+		private readonly interpreter: InterpreterInstance,
+		private readonly set: InstructionSet,
 	) {
 		code.onPageChanged = (page) => this.dropPage(page);
 		code.onFlush = () => this.dropAll();
@@ -83,6 +87,7 @@ export class RegionCache {
 			this.modules = 0;
 		}
 		const module = new ModuleBuilder(1);
+		const helper = module.import("helper", [i32, i32, i32], [i32]);
 		const compiled: { page: HotPage; blocks: readonly Block[]; entries: readonly number[]; name: string }[] = [];
 		for (const key of this.waiting) {
 			const page = this.pages.get(key);
@@ -91,7 +96,7 @@ export class RegionCache {
 			page.samples = 0;
 			const mode = key % MODES;
 			for (const blocks of regionsOf(this.code.blocksOf(Math.floor(key / MODES), mode))) {
-				const emitter = new RegionEmitter(this.physical, this.forms, blocks, this.assumptions(mode));
+				const emitter = new RegionEmitter(this.physical, this.set, blocks, this.assumptions(mode), helper);
 				const builder = emitter.emit();
 				if (emitter.entries.length === 0) continue;
 				const name = `r${compiled.length}`;
@@ -102,7 +107,7 @@ export class RegionCache {
 		this.waiting.clear();
 		if (compiled.length === 0) return;
 		const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), {
-			env: { memory: this.physical.memory },
+			env: { memory: this.physical.memory, helper: this.interpreter.helper },
 		});
 		this.modules++;
 		this.modulesCompiled++;
@@ -127,7 +132,7 @@ export class RegionCache {
 			return;
 		}
 		const { i32 } = this.physical;
-		this.table.set(place, region);
+		this.interpreter.regions.set(place, region);
 		page.places.push(place);
 		for (const entry of entries) {
 			const header = (blocks[entry]!.record - BlockHeader.size) >> 2;
@@ -140,7 +145,7 @@ export class RegionCache {
 	private unlink(page: HotPage): void {
 		for (const record of page.records) this.physical.i32[(record - BlockHeader.size + BlockHeader.region) >> 2] = 0;
 		for (const place of page.places) {
-			this.table.set(place, null);
+			this.interpreter.regions.set(place, null);
 			this.free.push(place);
 		}
 		page.records = [];

@@ -9,10 +9,11 @@
 // Blocks lie in the order of their addresses, each behind the end of a WebAssembly block that jumps forward leave; jumps back go
 // through the br_table at the top, those of a block to itself through a loop of its own.
 
-import { FunctionBuilder, type Label, type Variable } from "../../isa/emit/function-builder.ts";
+import { FunctionBuilder, type FunctionReference, type Label, type Variable } from "../../isa/emit/function-builder.ts";
 import { Value, ValueType } from "../../isa/emit/value.ts";
-import { Record, State } from "../../isa/state.ts";
+import { BlockHeader, Record, State } from "../../isa/state.ts";
 import type { Block } from "../code-cache.ts";
+import type { InstructionSet } from "../instruction-set.ts";
 import { FIRST_ROW_HANDLER, type InstructionForm, PseudoHandler } from "../interpreter.ts";
 import type { PhysicalMemory } from "../physical-memory.ts";
 import { FlagLocals } from "./flag-locals.ts";
@@ -58,9 +59,11 @@ export class RegionEmitter implements RegionScope {
 	/** @param blocks in the order of their addresses, no two with the same start */
 	constructor(
 		private readonly physical: PhysicalMemory,
-		private readonly forms: readonly InstructionForm[],
+		private readonly set: InstructionSet,
 		private readonly blocks: readonly Block[],
 		private readonly assumptions: RegionAssumptions,
+		/** Import of the module: (record, helper, parameter) → i32, as the interpreter has it. */
+		private readonly helper: FunctionReference,
 	) {
 		const { f } = this;
 		this.mode64 = assumptions.mode === 3;
@@ -121,6 +124,26 @@ export class RegionEmitter implements RegionScope {
 		this.leave(0);
 	}
 
+	callHelper(record: number, name: string, parameter: number): void {
+		const { f, fuel, physical } = this;
+		const block = this.blocks[this.current]!;
+		const next = record + Record.size;
+		this.flags.store();
+		f.store(4, Value.i32(0), fuel.get, State.fuel);
+		const number = Value.i32(this.set.helperNames.indexOf(name));
+		const left = f.let(f.call(this.helper, [Value.i32(record), number, Value.i32(parameter)]));
+		f.set(fuel, f.load(i32, 4, Value.i32(0), State.fuel));
+		f.if(left, () => this.dispatch());
+		// The helper may have had the machine stop here, or have changed code of this region.
+		const handler = f.load(i32, 2, Value.i32(next), Record.handler);
+		const changed = handler.ne(physical.view.getUint16(next + Record.handler, true));
+		const dropped = f.load(i32, 4, Value.i32(block.record - BlockHeader.size), BlockHeader.region).eqz();
+		f.if(changed.or(dropped), () => this.leave(next));
+		f.set(this.tlbContext, f.load(i64, 8, Value.i32(0), State.tlbContext));
+		this.registers.forget();
+		this.flags.forget();
+	}
+
 	jump(offset: number): boolean {
 		const number = this.byStart.get(offset);
 		if (number === undefined) return false;
@@ -158,7 +181,7 @@ export class RegionEmitter implements RegionScope {
 	}
 
 	private form(record: number): InstructionForm | undefined {
-		return this.forms[this.physical.view.getUint16(record + Record.handler, true) - FIRST_ROW_HANDLER];
+		return this.set.forms[this.physical.view.getUint16(record + Record.handler, true) - FIRST_ROW_HANDLER];
 	}
 
 	private offset(record: number): number {
@@ -189,6 +212,12 @@ export class RegionEmitter implements RegionScope {
 			const outcome = this.emitInstruction(record);
 			if (record === block.record && outcome !== "left") this.entries.push(this.current);
 			if (outcome !== "next") return;
+			if (this.form(record)?.row.options.endsBlock) {
+				// What the region takes for granted may have changed.
+				this.flags.store();
+				this.leave(end);
+				return;
+			}
 		}
 		this.flags.store();
 		if (physical.view.getUint16(end + Record.handler, true) !== PseudoHandler.continue) {

@@ -35,6 +35,8 @@ export interface RegionScope {
 	assumeFlat(bits: number): boolean;
 	/** Goes to the interpreter, in front of the instruction at `record`. */
 	leave(record: number): void;
+	/** Calls a helper; behind it nothing is known of registers and flags. Leaves after a fault, and when the run loop is wanted. */
+	callHelper(record: number, name: string, parameter: number): void;
 	/** Goes to the block at State.rip. */
 	dispatch(): void;
 	/** Goes to the block at this offset of the page; false when the region has none. */
@@ -275,13 +277,19 @@ export class RegionOperation extends Operation {
 
 	// ---- what is left to the interpreter ----
 
-	helper(_name: string, _parameter = 0): void {
-		if (!this.conditional) throw NOT_COMPILED;
-		this.leaveIf(Value.i32(1));
+	helper(name: string, parameter = 0): void {
+		if (this.conditional) {
+			this.leaveIf(Value.i32(1));
+			return;
+		}
+		if (this.flagsInState) this.scope.flags.forget();
+		this.scope.callHelper(this.record, name, parameter);
+		this.changed = true;
 	}
 
 	raise(_vector: number): void {
-		this.helper("raise");
+		if (!this.conditional) throw NOT_COMPILED;
+		this.leaveIf(Value.i32(1));
 	}
 
 	interruptedIteration(): void {

@@ -1,6 +1,7 @@
 // Instructions that are TypeScript helpers of cpu/ (system instructions, far transfers, port I/O), and those that do nothing.
 
 import type { InstructionTable } from "../row.ts";
+import { State } from "../state.ts";
 import { sizeOfSuffix } from "./stack.ts";
 
 const BITS: Readonly<Record<string, number>> = { "16": 2, "32": 4, "64": 8 };
@@ -70,7 +71,7 @@ export function defineSystem(table: InstructionTable): void {
 	table.define(/^Lsl_/, (o) => o.helper("lsl", o.size(0)));
 	table.define(/^Arpl_/, (o) => o.helper("arpl", 2));
 	helper(/^Invlpg_m$/, "invlpg", ends);
-	helper(/^Pause$/, "pause");
+	table.define(/^Pause$/, (o) => o.f.if(o.state32(State.pauseTrap), () => o.helper("pause")));
 	helper(/^Invd$/, "invd");
 	helper(/^Wbinvd$/, "wbinvd");
 	helper(/^Clflush_m8$/, "clflush");
