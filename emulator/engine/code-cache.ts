@@ -6,8 +6,6 @@ import { MAX_BLOCK, PseudoHandler } from "./interpreter.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import type { TranslationLookasideBuffer } from "./translation-lookaside-buffer.ts";
 
-/** Crossing instructions that are kept. */
-const MOST_CROSSINGS = 4096;
 /** Most bytes of a block with its header. */
 const MAX_BLOCK_BYTES = BlockHeader.size + (MAX_BLOCK + 2) * Record.size;
 /** The end of the arena holds the one block that is not kept: an exact number of instructions. Its header stays empty. */
@@ -23,6 +21,12 @@ export interface Block {
 	readonly mode: number;
 	/** Found only by lookups that pass over a breakpoint at its start. */
 	readonly passing: boolean;
+	/** Its instruction lies in two pages: the second one's number. */
+	readonly following?: number;
+	/** What this is the part of that lies in the second page. */
+	readonly first?: Block;
+	/** Its bytes have changed. */
+	dead: boolean;
 }
 
 interface Page {
@@ -33,8 +37,6 @@ interface Page {
 export class CodeCache {
 	private readonly pages = new Map<number, Page>();
 	private free: number = RecordArena.base;
-	/** Instructions that lie in two pages, by address and code size. */
-	private readonly crossings = new Map<number, { readonly bytes: Uint8Array; readonly records: Uint8Array }>();
 	private scratchPage = -1;
 	private scratchStart = 0;
 	private scratchEnd = 0;
@@ -63,7 +65,6 @@ export class CodeCache {
 		this.flushes++;
 		for (const number of this.pages.keys()) this.physical.hasCode[number] = 0;
 		this.pages.clear();
-		this.crossings.clear();
 		this.free = RecordArena.base;
 		this.tlb.forgetJumps();
 		this.scratchPage = -1;
@@ -73,7 +74,7 @@ export class CodeCache {
 	/** The blocks of a physical page that were decoded for a code size. */
 	blocksOf(page: number, mode: number): Block[] {
 		const blocks = [...(this.pages.get(page)?.blocks.values() ?? [])];
-		return blocks.filter((block) => block.mode === mode && !block.passing);
+		return blocks.filter((block) => block.mode === mode && !block.passing && block.following === undefined);
 	}
 
 	setBreakpointOffsets(offsets: ReadonlySet<number>): void {
@@ -103,15 +104,20 @@ export class CodeCache {
 		}
 		const key = offset | (mode << 13) | (passing ? 1 << 16 : 0);
 		const found = this.pages.get(number)?.blocks.get(key);
-		if (found) return found.record;
+		if (found && !found.dead && (found.following === undefined || found.following === nextPage())) return found.record;
 		return this.decode(number, offset, mode, key, nextPage, passing);
 	}
 
-	/** True when jumps straight to the block may be remembered: it is not a crossing instruction, which depends on two mappings. */
-	isLinkable(record: number): boolean {
+	/** True when the jump cache may keep the block. */
+	isKept(record: number): boolean {
 		const { view } = this.physical;
 		const handler = view.getUint16(record + Record.handler, true);
 		return handler !== PseudoHandler.breakpoint && record < SCRATCH;
+	}
+
+	/** True when a branch of the same page may keep the block: it does not depend on the mapping of a second page. */
+	isLinkable(record: number): boolean {
+		return this.isKept(record) && this.physical.i32[(record - BlockHeader.size + BlockHeader.crosses) >> 2] === 0;
 	}
 
 	private decode(
@@ -151,77 +157,77 @@ export class CodeCache {
 			if (decoded.endsBlock) break;
 		}
 		this.decoder.end();
-		if (crosses) return this.decodeCrossing(number, offset, bits, nextPage, passing);
+		if (crosses) return this.decodeCrossing(number, offset, mode, key, nextPage, passing);
 		this.pseudo(at, stopped > 0 ? PseudoHandler.breakpoint : PseudoHandler.continue, position);
 		for (let n = 0; n < instructions; n++) physical.u8[record + n * Record.size + Record.remaining] = instructions - n;
-		physical.u8.fill(0, header, record);
-		physical.i32[(header + BlockHeader.page) >> 2] = number;
-		physical.i32[(header + BlockHeader.mode) >> 2] = mode;
+		this.beginHeader(header, number, mode);
 		this.free = at + Record.size;
 		this.blocksDecoded++;
-		let page = this.pages.get(number);
-		if (!page) {
-			page = { blocks: new Map() };
-			this.pages.set(number, page);
-			physical.hasCode[number] = 1;
-			this.tlb.withholdWrites(number);
-		}
-		page.blocks.set(key, { record, start: offset, end: position + stopped, instructions, mode, passing });
+		const end = position + stopped;
+		this.page(number).blocks.set(key, { record, start: offset, end, instructions, mode, passing, dead: false });
 		return record;
 	}
 
 	/**
-	 * One instruction that lies in two pages: looked at each time, since the mapping of the second page can change. It is decoded when its
-	 * bytes are not those of the last time.
+	 * One instruction that lies in two pages, as a block of its own. It holds as long as the same physical page follows, which block() asks
+	 * for at each lookup; the jump cache may keep it, since what changes a mapping empties that.
 	 */
 	private decodeCrossing(
 		number: number,
 		offset: number,
-		bits: number,
+		mode: number,
+		key: number,
 		nextPage: () => number,
 		passing: boolean,
 	): number {
-		const rest = this.physical.peek(nextPage() * 4096, 15) ?? new Uint8Array(0);
-		const { u8 } = this.physical;
-		const place = this.physical.placeOfPage(number);
-		const bytes = new Uint8Array(4096 - offset + rest.length);
-		bytes.set(u8.subarray(place + offset, place + 4096));
-		bytes.set(rest, 4096 - offset);
-		const key = (number * 4096 + offset) * 128 + bits;
-		const known = passing ? undefined : this.crossings.get(key);
-		if (known && sameBytes(known.bytes, bytes)) {
-			u8.set(known.records, SCRATCH);
-			this.scratchPage = -1;
+		const { physical } = this;
+		const following = nextPage();
+		const bits = 8 << mode;
+		const header = this.free;
+		const record = header + BlockHeader.size;
+		this.decoder.begin(bits, number, offset, physical.peek(following * 4096, 15) ?? new Uint8Array(0));
+		const decoded = this.decoder.next(record, bits, offset);
+		this.decoder.end();
+		if (!decoded) {
+			this.pseudo(SCRATCH, PseudoHandler.undefined, offset);
 			return SCRATCH;
 		}
-		const record = this.decodeCrossingAnew(number, offset, bits, rest, passing);
-		if (this.crossings.size >= MOST_CROSSINGS) this.crossings.clear();
-		if (!passing) this.crossings.set(key, { bytes, records: u8.slice(SCRATCH, SCRATCH + 2 * Record.size) });
-		return record;
-	}
-
-	private decodeCrossingAnew(
-		number: number,
-		offset: number,
-		bits: number,
-		rest: Uint8Array,
-		passing: boolean,
-	): number {
-		this.decoder.begin(bits, number, offset, rest);
-		const decoded = this.decoder.next(SCRATCH, bits, offset);
-		this.decoder.end();
-		if (decoded && this.stops?.[decoded.code] && !passing) {
+		if (this.stops?.[decoded.code] && !passing) {
 			this.pseudo(SCRATCH, PseudoHandler.breakpoint, offset);
 			return SCRATCH;
 		}
-		if (!decoded) this.pseudo(SCRATCH, PseudoHandler.undefined, offset);
-		this.physical.u8[SCRATCH + Record.remaining] = 1;
-		const end = offset + (decoded?.length ?? 1);
-		// A branch of a crossing instruction must not be linked: its record is reused.
-		this.physical.i32[(SCRATCH + Record.link) >> 2] = -1;
-		this.pseudo(SCRATCH + Record.size, PseudoHandler.continue, end);
-		this.scratchPage = -1;
-		return SCRATCH;
+		const end = offset + decoded.length;
+		physical.u8[record + Record.remaining] = 1;
+		// A branch here is not linked: its target's page has to be looked up.
+		physical.i32[(record + Record.link) >> 2] = -1;
+		this.pseudo(record + Record.size, PseudoHandler.continue, end);
+		this.beginHeader(header, number, mode);
+		physical.i32[(header + BlockHeader.crosses) >> 2] = 1;
+		this.free = record + 2 * Record.size;
+		this.blocksDecoded++;
+		const block: Block = { record, start: offset, end: 4096, instructions: 1, mode, passing, following, dead: false };
+		this.page(number).blocks.set(key, block);
+		// Found there by writes only: no lookup has a negative key.
+		this.page(following).blocks.set(-record, { ...block, start: 0, end: end - 4096, first: block });
+		return record;
+	}
+
+	private beginHeader(header: number, page: number, mode: number): void {
+		this.physical.u8.fill(0, header, header + BlockHeader.size);
+		this.physical.i32[(header + BlockHeader.page) >> 2] = page;
+		this.physical.i32[(header + BlockHeader.mode) >> 2] = mode;
+	}
+
+	/** The blocks of a page; its writes are looked at from now on. */
+	private page(number: number): Page {
+		let page = this.pages.get(number);
+		if (!page) {
+			page = { blocks: new Map() };
+			this.pages.set(number, page);
+			this.physical.hasCode[number] = 1;
+			this.tlb.withholdWrites(number);
+		}
+		return page;
 	}
 
 	/**
@@ -270,6 +276,8 @@ export class CodeCache {
 		for (const [key, block] of page.blocks) {
 			if (block.start >= to || block.end <= from) continue;
 			dead.push(block);
+			block.dead = true;
+			if (block.first) block.first.dead = true;
 			page.blocks.delete(key);
 		}
 		if (dead.length === 0) return;
@@ -302,10 +310,4 @@ export class CodeCache {
 			if (target > 0 && dead.some((gone) => gone.record === target)) i32[link] = 0;
 		}
 	}
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-	if (a.length !== b.length) return false;
-	for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
-	return true;
 }

@@ -22,7 +22,6 @@ const SAMPLE = 20_000;
 /** Everything is interpreted, or hot code is compiled and the rest interpreted. */
 export type EngineTier = "interpreter" | "compiled";
 
-
 export class ExecutionEngine implements InterpreterCalls {
 	readonly code: CodeCache;
 	/** Compiled code; undefined when everything is interpreted. */
@@ -219,7 +218,7 @@ export class ExecutionEngine implements InterpreterCalls {
 			return 0;
 		}
 		const record = this.find(false);
-		if (record !== 0 && this.code.isLinkable(record)) {
+		if (record !== 0 && this.code.isKept(record)) {
 			const { i32, i64 } = this.physical;
 			const linear = i64[State.rip >> 3]! + this.codeBase();
 			const low = Number(BigInt.asIntN(32, linear));

@@ -197,6 +197,8 @@ export const BlockHeader = {
 	page: 8,
 	/** i32: log2 of the code size in bytes (State.codeSize). */
 	mode: 12,
+	/** i32: 1 when its instruction lies in two pages. */
+	crosses: 16,
 } as const;
 
 export const RecordFlags = {
