@@ -1,6 +1,7 @@
 // Puts a session together. The result is a `vscode.DebugAdapter`: the extension uses it inline, server.ts over a stream.
 import type { Stop } from "../emulator/machine/virtual-machine.ts";
 import { ownedBy } from "./addresses.ts";
+import { physicalRange } from "./breakpoints/breakpoint-modes.ts";
 import { BreakpointRequests } from "./breakpoints/breakpoint-requests.ts";
 import { BreakpointStore } from "./breakpoints/breakpoint-store.ts";
 import { DataBreakpoints, type MemoryRange } from "./breakpoints/data-breakpoints.ts";
@@ -112,6 +113,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 				domainProcessor(frame.processor),
 			);
 		},
+		physical: (range) => physicalRange(range, debuggee),
 		address: (expression, frameId) => {
 			void debuggee.stopped;
 			return evaluator.address(expression, frames.getOrTop(frameId));
@@ -139,6 +141,11 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 			forget();
 			history.remember();
 		},
+		announce: () => {
+			breakpointRequests.placeProvisional();
+			memory.views.announce();
+		},
+		physical: (processor, linear) => debuggee.processor(processor).translate(linear, "gpa"),
 		flush: () => serial.flush(),
 	});
 	const steps = new StepRequests(debuggee, run, store, program, frames);

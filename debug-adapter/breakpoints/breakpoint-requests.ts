@@ -8,6 +8,7 @@ import { sentenceOf } from "../request-error.ts";
 import type { RequestHandlers } from "../session.ts";
 import type { FrameStore } from "../stack/frame-store.ts";
 import { describeBreakpoint, type Placement } from "./breakpoint.ts";
+import { codeModes, physicalPlacement } from "./breakpoint-modes.ts";
 import type { BreakpointStore } from "./breakpoint-store.ts";
 import { Trigger } from "./trigger.ts";
 
@@ -42,6 +43,16 @@ export class BreakpointRequests {
 	placeAgain(): void {
 		for (const breakpoint of this.store.placeAgain())
 			this.debuggee.emit("breakpoint", { reason: "changed", breakpoint });
+	}
+
+	/** After a stop: what was not mapped before may be now. */
+	placeProvisional(): void {
+		if (this.store.isProvisional) this.placeAgain();
+	}
+
+	/** The place by the address that the breakpoint's mode names. */
+	private byMode<Scope extends unknown[]>(args: RequestArguments, place: (...scope: Scope) => Placement) {
+		return args.optionalWord("mode", codeModes) === "physical" ? physicalPlacement(place, this.debuggee) : place;
 	}
 
 	private placeOnLine(path: string, line: number): Placement {
@@ -89,7 +100,7 @@ export class BreakpointRequests {
 				const line = one.integer("line", 1);
 				const { trigger, problem } = triggerOf(one);
 				const place = () => (problem === undefined ? this.placeOnLine(path, line) : nowhere(problem));
-				return { key: `${path}\n${line}`, trigger, source, place };
+				return { key: `${path}\n${line}`, trigger, source, place: this.byMode(one, place) };
 			});
 			const breakpoints = this.store.replace("source", `${path}\n`, wanted);
 			return { breakpoints: breakpoints.map(describeBreakpoint) };
@@ -122,7 +133,12 @@ export class BreakpointRequests {
 						return nowhere(sentenceOf(error));
 					}
 				};
-				return { key: `${reference}+${offset}`, trigger, place, owner: this.debuggee.focusedDomain };
+				return {
+					key: `${reference}+${offset}`,
+					trigger,
+					place: this.byMode(one, place),
+					owner: this.debuggee.focusedDomain,
+				};
 			});
 			return { breakpoints: this.store.replace("instruction", "", wanted).map(describeBreakpoint) };
 		},

@@ -69,6 +69,13 @@ export class BreakpointStore {
 		return changed;
 	}
 
+	/** Whether a place is to be looked up again at the next stop. */
+	get isProvisional(): boolean {
+		return [...this.breakpoints.values()].some(
+			({ placement }) => "isProvisional" in placement && placement.isProvisional,
+		);
+	}
+
 	/** The step's own breakpoints, beside the user's. */
 	setTemporary(addresses: readonly Address[]): void {
 		if (addresses.length === 0 && this.temporary.length === 0) return;

@@ -11,6 +11,8 @@ export type Placement =
 			readonly line?: number;
 			/** Said although the breakpoint is placed. */
 			readonly message?: string;
+			/** To be looked up again at the next stop. */
+			readonly isProvisional?: boolean;
 	  }
 	| { readonly addresses: readonly []; readonly message: string };
 

@@ -4,6 +4,7 @@ import { formatAddress, parseMemoryReference } from "../addresses.ts";
 import type { RequestArguments } from "../request-arguments.ts";
 import { RequestError } from "../request-error.ts";
 import type { RequestHandlers } from "../session.ts";
+import { dataModes } from "./breakpoint-modes.ts";
 import { Trigger } from "./trigger.ts";
 
 const accessTypes = ["read", "write", "readWrite"] as const;
@@ -23,6 +24,8 @@ export interface DataNames {
 	rangeOfVariable(variablesReference: number, name: string): MemoryRange;
 	/** The memory that an expression denotes. @throws {RequestError} with the reason why there is none. */
 	rangeOfExpression(expression: string, frameId: number | undefined): MemoryRange;
+	/** The same memory by guest-physical address; a sentence when that is not possible. */
+	physical(range: MemoryRange): MemoryRange | string;
 	/** An expression for an address. @throws {RequestError} */
 	address(expression: string, frameId: number | undefined): Address;
 }
@@ -85,6 +88,13 @@ export class DataBreakpoints {
 		);
 	}
 
+	private byMode(range: MemoryRange, mode: (typeof dataModes)[number] | undefined): MemoryRange {
+		if (mode !== "physical" && mode !== "dma") return range;
+		const physical = this.names.physical(range);
+		if (typeof physical === "string") throw new RequestError(physical);
+		return mode === "dma" ? { ...physical, by: "dma" } : physical;
+	}
+
 	private info(args: RequestArguments): DebugProtocol.DataBreakpointInfoResponse["body"] {
 		const name = args.string("name");
 		const frameId = args.optionalInteger("frameId");
@@ -125,9 +135,10 @@ export class DataBreakpoints {
 			for (const one of args.objects("breakpoints")) {
 				const text = one.string("dataId");
 				const access = one.optionalWord("accessType", accessTypes) ?? "write";
-				const trigger = Trigger.of(one);
+				const mode = one.optionalWord("mode", dataModes);
 				try {
-					const range = parseDataId(text);
+					const trigger = Trigger.of(one);
+					const range = this.byMode(parseDataId(text), mode);
 					const old = before.find(
 						(breakpoint) =>
 							dataId(breakpoint) === dataId(range) &&

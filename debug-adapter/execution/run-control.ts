@@ -21,10 +21,14 @@ export interface RunServices {
 	/** Evaluates the texts of breakpoints and filters on the processor of the stop. */
 	triggerScope(stop: Stop): TriggerScope;
 	readonly describe: DescribeCode;
+	/** The guest-physical address of a linear one as a processor sees it. */
+	physical(processor: number, linear: bigint): bigint | undefined;
 	/** Called before the machine moves: frames and variables are out of date. */
 	forget(): void;
 	/** Called when it stands still again, before the client is told. */
 	remember(): void;
+	/** Called after the client was told that it stands still. */
+	announce(): void;
 	/** Passes on what the guest has sent. */
 	flush(): void;
 }
@@ -169,7 +173,7 @@ export class RunControl {
 		this.debuggee.state = "stopped";
 		if (stop.reason === "halted" || stop.reason === "triple-fault")
 			this.debuggee.emit("output", { category: "important", output: `${stop.description}\n` });
-		this.tell({ ...reportStop(stop, this.services.describe), ...this.hitIds(stop) });
+		this.tell({ ...reportStop(stop, this.services.describe, this.services.physical), ...this.hitIds(stop) });
 	}
 
 	private tell(report: StopReport): void {
@@ -177,6 +181,7 @@ export class RunControl {
 		this.services.remember();
 		this.sendState();
 		this.debuggee.emit("stopped", report);
+		this.services.announce();
 	}
 
 	/** Which of the client's breakpoints were hit, and of which kind they are. */

@@ -8,8 +8,11 @@ export type StopReport = DebugProtocol.StoppedEvent["body"];
 /** How the address of an instruction reads: "0x100012 (main+0x12)". */
 export type DescribeCode = (linear: bigint) => string;
 
+/** The guest-physical address of a linear one on a processor; undefined where it is not mapped. */
+export type PhysicalAddress = (processor: number, linear: bigint) => bigint | undefined;
+
 /** The report of a stop that is none of a breakpoint's kinds. */
-export function reportStop(stop: Stop, describe: DescribeCode): StopReport {
+export function reportStop(stop: Stop, describe: DescribeCode, physical: PhysicalAddress): StopReport {
 	const threadId = "processor" in stop ? stop.processor : 1;
 	const common = { threadId, allThreadsStopped: true };
 	switch (stop.reason) {
@@ -20,7 +23,7 @@ export function reportStop(stop: Stop, describe: DescribeCode): StopReport {
 				...common,
 				reason: "data breakpoint",
 				description: "Paused on data breakpoint",
-				text: watchText(stop, describe),
+				text: watchText(stop, describe, physical),
 			};
 		case "event":
 			return { ...common, reason: "exception", description: stop.description, text: stop.description };
@@ -39,8 +42,12 @@ export function reportStop(stop: Stop, describe: DescribeCode): StopReport {
 	}
 }
 
-/** "write of 4 bytes at 0x1000 by 0x100012 (main+0x12): 0x1 → 0x2"; a device's: "… by DMA of ATA disk: …" */
-function watchText(stop: Extract<Stop, { reason: "watchpoint" }>, describe: DescribeCode): string {
+/** "write of 4 bytes at 0xc0001000 (gpa:0x1000) by 0x100012 (main+0x12): 0x1 → 0x2"; a device's: "… by DMA of ATA disk: …" */
+function watchText(
+	stop: Extract<Stop, { reason: "watchpoint" }>,
+	describe: DescribeCode,
+	physical: PhysicalAddress,
+): string {
 	const value = (number: bigint | undefined) => (number === undefined ? "unknown" : hex(number));
 	const change =
 		stop.access === "write"
@@ -48,7 +55,9 @@ function watchText(stop: Extract<Stop, { reason: "watchpoint" }>, describe: Desc
 			: `value ${value(stop.newValue ?? stop.oldValue)}`;
 	const bytes = stop.length === 1 ? "1 byte" : `${stop.length} bytes`;
 	const writer = stop.device === undefined ? describe(stop.instruction) : `DMA of ${stop.device}`;
-	return `${stop.access} of ${bytes} at ${formatAddress(stop.address)} by ${writer}: ${change}`;
+	const behind = stop.address.space === "lin" ? physical(stop.processor, stop.address.value) : undefined;
+	const where = `${formatAddress(stop.address)}${behind === undefined ? "" : ` (gpa:${hex(behind)})`}`;
+	return `${stop.access} of ${bytes} at ${where} by ${writer}: ${change}`;
 }
 
 /** The exit code of a guest that has ended, as the command line has it (DESIGN section 6); undefined while it has not. */

@@ -1,4 +1,5 @@
 import type { DebugProtocol } from "@vscode/debugprotocol";
+import { breakpointModes } from "../breakpoints/breakpoint-modes.ts";
 import { exceptionBreakpointFilters } from "../exceptions/event-filters.ts";
 import type { Technique } from "../protocol.ts";
 
@@ -16,6 +17,7 @@ export function capabilities(technique?: Technique): DebugProtocol.Capabilities 
 		supportsInstructionBreakpoints: true,
 		supportsDataBreakpoints: true,
 		supportsDataBreakpointBytes: true,
+		breakpointModes: [...breakpointModes],
 		supportsBreakpointLocationsRequest: true,
 		supportsExceptionFilterOptions: true,
 		exceptionBreakpointFilters: exceptionBreakpointFilters(technique),

@@ -2,12 +2,18 @@ import type { Address, Processor } from "../../emulator/machine/virtual-machine.
 import { formatAddress } from "../addresses.ts";
 import type { Debuggee } from "../debuggee.ts";
 import { RequestError } from "../request-error.ts";
+import { OpenMemoryViews } from "./open-views.ts";
 
 const PAGE = 4096n;
 
 /** Memory of every address space as the person's focus sees it. */
 export class MemoryAccess {
-	constructor(private readonly debuggee: Debuggee) {}
+	/** What the client's memory views show. */
+	readonly views: OpenMemoryViews;
+
+	constructor(private readonly debuggee: Debuggee) {
+		this.views = new OpenMemoryViews(debuggee.emit, (address, length) => this.read(address, length));
+	}
 
 	/** Who reads an address: a linear one is seen by one processor, a physical one is the same for all. */
 	processorFor(address: Address): Processor {
@@ -58,6 +64,7 @@ export class MemoryAccess {
 	/** Memory was changed by the person: open memory views and everything computed from memory is out of date. */
 	reportChange(address: Address, length: number): void {
 		this.debuggee.emit("memory", { memoryReference: formatAddress(address), offset: 0, count: length });
+		this.views.announce();
 		this.debuggee.emit("invalidated", { areas: ["all"] });
 	}
 }

@@ -22,6 +22,7 @@ export function memoryRequests(debuggee: Debuggee, memory: MemoryAccess): Reques
 			const count = args.integer("count", 0, MOST_BYTES);
 			void debuggee.machine;
 			const bytes = memory.read(address, count);
+			memory.views.note(args.string("memoryReference"), args.optionalInteger("offset") ?? 0, address, bytes);
 			const missing = count - bytes.length;
 			const gap = { ...address, value: address.value + BigInt(bytes.length) };
 			return {

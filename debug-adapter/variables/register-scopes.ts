@@ -49,7 +49,11 @@ export class RegisterGroupScope implements VariableContainer {
 	}
 
 	set(name: string, text: string): DebugProtocol.Variable {
-		this.processor.setRegister(name, this.parse(text));
+		const before = this.processor.registers().find((one) => one.name === name);
+		// An editor begins with the text that is shown: what the number means may still be behind the new one.
+		const suffix = before?.meaning ? `  ${before.meaning}` : "";
+		const typed = suffix !== "" && text.endsWith(suffix) ? text.slice(0, -suffix.length) : text;
+		this.processor.setRegister(name, this.parse(typed));
 		const register = this.processor.registers().find((one) => one.name === name);
 		if (!register) throw new RequestError(`There is no register "${name}".`);
 		return this.variable(register);
