@@ -222,7 +222,10 @@ test("a 16-bit TSS switches words", () => {
 	].forEach((value, index) => {
 		bare.write16(0x500e + index * 2, value);
 	});
+	const high = Eflags.AC | Eflags.VIF | Eflags.ID;
+	bare.processor.core.writeEflags(high, high);
 	assert.equal(jump(bare, SLOT), undefined);
+	assert.equal(bare.processor.core.readEflags(), 0x202, "the flags above bit 15 are gone");
 	assert.equal(bare.state.eip, 0x4321);
 	assert.equal(bare.state.gpr32(4) & 0xffff, 0x7000);
 	assert.equal(bare.state.selector(Segment.gs), 0);

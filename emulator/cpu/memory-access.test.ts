@@ -90,6 +90,7 @@ test("alignment is checked at CPL 3 with CR0.AM and EFLAGS.AC only", () => {
 	assert.equal(bare.tlb.flushes, flushes + 1, "the fast path forgets user translations");
 	assert.deepEqual(read(0x5001, 4), [Vector.alignmentCheck, 0]);
 	assert.deepEqual(read(0x5002, 4), [Vector.alignmentCheck, 0]);
+	assert.equal(read(0x5002, 14), undefined, "the environment of a 16-bit FLDENV");
 	assert.equal(read(0x5002, 2), undefined);
 	assert.equal(read(0x5003, 1), undefined);
 	bare.ring(0);

@@ -187,8 +187,8 @@ export class MemoryAccess {
 	/** #AC for an unaligned access at CPL 3 (SDM Vol. 3A §6.15, Interrupt 17). */
 	private checkAlignment(low: number, size: number): void {
 		if (!this.state.alignmentChecked) return;
-		// An 80-bit real is aligned to 8 bytes (Table 6-7).
-		const mask = size === 10 ? 7 : size > 16 || (size & (size - 1)) !== 0 ? 3 : size - 1;
+		// An 80-bit real is aligned to 8 bytes, a 16-bit x87 environment to 2 (Table 6-7).
+		const mask = size === 10 ? 7 : size === 14 ? 1 : size > 16 || (size & (size - 1)) !== 0 ? 3 : size - 1;
 		if (low & mask) throw new Fault(Vector.alignmentCheck, 0);
 	}
 

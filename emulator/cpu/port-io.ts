@@ -132,8 +132,12 @@ export class PortIo {
 			return core.proceed(record);
 		}
 		const fuel = State.fuel >> 2;
+		if (this.count(shift) === 0n) {
+			// The SDM does not say whether the port matters when nothing is transferred; processors look at the permission first.
+			this.checkPermission(state.gpr32(RDX) & 0xffff, size);
+			return core.proceed(record);
+		}
 		for (let done = 1; ; done++) {
-			if (this.count(shift) === 0n) return core.proceed(record);
 			iteration();
 			this.advanceIndex(register, step, shift);
 			this.advanceIndex(RCX, -1, shift);

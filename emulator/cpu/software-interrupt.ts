@@ -48,6 +48,7 @@ export function softwareInterrupts(core: ProcessorCore, delivery: InterruptDeliv
 		core.segmentation.loadRealMode(Segment.cs, handler >>> 16);
 		state.setRip(handler & 0xffff, 0);
 		state.updateMode();
+		delivery.enteredHandler = true;
 		return core.leave();
 	};
 

@@ -347,6 +347,7 @@ test("virtual-8086 mode: INT n and PUSHF depend on IOPL, VME redirects by the bi
 		[0x12, 0x700, Eflags.IOPL | Eflags.IF | 2],
 	);
 	assert.equal(state.flagsRest & (Eflags.VIF | Eflags.IF), Eflags.IF);
+	assert.equal(bare.processor.delivery.enteredHandler, true, "no single-step trap follows it");
 	bare.write32(Place.tss + 0x68 + 4, 2);
 	assert.deepEqual(
 		bare.faultOf(() => bare.run("interrupt", { immediate: 0x21n }, 2)),
@@ -368,6 +369,12 @@ test("port I/O asks IOPL and the permission bitmap", () => {
 	assert.equal(out(0x401, 1), undefined);
 	bare.write16(Place.tss + 0x66, 0x2067);
 	assert.deepEqual(out(0, 1), [GP, 0], "the byte after the map has to be inside");
+	bare.state.setGpr32(1, 0);
+	assert.deepEqual(
+		bare.faultOf(() => bare.run("ins", { flags: RecordFlags.rep, segment: Segment.es }, 1)),
+		[GP, 0],
+		"REP INS that transfers nothing asks too",
+	);
 	bare.state.flagsRest |= Eflags.IOPL;
 	assert.equal(out(0x400, 2), undefined);
 	bare.state.setGpr32(0, -1);

@@ -87,9 +87,8 @@ export class TaskSwitch {
 		for (let register = 0; register < 8; register++) state.setGpr32(register, incoming.gpr[register]!);
 		let newFlags = incoming.flags;
 		if (source === "call" || source === "interrupt") newFlags |= Eflags.NT;
-		// A 16-bit TSS has no upper flags.
-		core.flags.writeEflags(newFlags, wide ? -1 : 0xffff);
-		if (!wide) core.flags.writeEflags(0, Eflags.VM | Eflags.RF);
+		// A 16-bit TSS has no upper flags: they become 0.
+		core.flags.writeEflags(newFlags, -1);
 		if (incoming.trap) state.i32[Internal.pendingDebug >> 2]! |= DEBUG_TASK_SWITCH;
 		this.loadSegments(incoming.ldt, incoming.segments);
 		return layout.width as 2 | 4;

@@ -122,3 +122,17 @@ test("a branch retires before the fault of fetching at its target", () => {
 	assert.equal(vector(), Vector.pageFault);
 	assert.equal(processor.engine.retired, 1);
 });
+
+test("SHLD and SHRD of words by more than 16 take destination, source and destination in a row", () => {
+	// CX = 5613H and DX = 3D34H by 13H; the row is 5613 3D34 5613.
+	for (const [code, expected] of [
+		["660fa5d1", 0xe9a2n], // shld cx, dx, cl
+		["660fadd1", 0x67a6n], // shrd cx, dx, cl
+	] as const) {
+		const processor = machine(3, code);
+		setRegister(processor, RCX, 0x5613n);
+		setRegister(processor, 2, 0x3d34n);
+		processor.engine.step();
+		assert.equal(register(processor, RCX) & 0xffffn, expected);
+	}
+});

@@ -135,7 +135,10 @@ function rotateThroughCarry(o: Operation, left: boolean): void {
 	});
 }
 
-/** SHLD and SHRD. For 16-bit operands and counts above 16 the result is undefined. */
+/**
+ * SHLD and SHRD. For 16-bit operands and counts above 16 the result is undefined; it comes out of destination, source and
+ * destination in a row, as on Intel's processors.
+ */
 function doubleShift(o: Operation, left: boolean): void {
 	const size = o.size(0);
 	const bits = size * 8;
@@ -147,8 +150,15 @@ function doubleShift(o: Operation, left: boolean): void {
 		o.f.set(result, a);
 		o.f.if(count.eqz().eqz(), () => {
 			const back = o.f.let(Value.i64(bits).sub(count));
-			const carry = o.f.let(left ? bit(a, back) : bit(a, count.sub(1)));
-			o.f.set(result, left ? a.shl(count).or(b.shrU(back)) : a.shrU(count).or(b.shl(back)));
+			let carry: Value;
+			if (size === 2) {
+				const row = o.f.let(a.or(b.shl(16)).or(a.shl(32)));
+				carry = o.f.let(left ? bit(row, Value.i64(48).sub(count)) : bit(row, count.sub(1)));
+				o.f.set(result, row.shrU(left ? Value.i64(32).sub(count) : count));
+			} else {
+				carry = o.f.let(left ? bit(a, back) : bit(a, count.sub(1)));
+				o.f.set(result, left ? a.shl(count).or(b.shrU(back)) : a.shrU(count).or(b.shl(back)));
+			}
 			const word = o.f.let(size === 8 ? result.get : result.get.wrap());
 			flagsOfResult(o, size, word, carry, o.f.let(bit(a.xor(result.get), bits - 1)));
 		});
