@@ -6,6 +6,24 @@ import { assertGolden } from "./golden.ts";
 const samples = fileURLToPath(new URL("../../extension/samples", import.meta.url));
 const thread = { threadId: 1 };
 
+/**
+ * The frames of host memory that the session shows, by letters in the order in which they appear: which they are is the VMM's choice
+ * and changes with all that it allocates, what leads to what does not. Counts of instructions are the machine's own tests' matter.
+ */
+function withoutHostFrames(lines: readonly string[]): string[] {
+	const names = new Map<string, string>();
+	const shown = /("(?:rootTable|table|entry)": "0x|hpa:0x|pCPU 0 \(CPL \d, CR3 0x)([0-9a-f]+)([0-9a-f]{3})\b/g;
+	for (const line of lines)
+		for (const [, , frame] of line.matchAll(shown))
+			if (!names.has(frame!)) names.set(frame!, String.fromCharCode(0x41 + names.size));
+	const all = new RegExp(`0x(${[...names.keys()].join("|")})([0-9a-f]{3})\\b`, "g");
+	return lines.map((line) =>
+		line
+			.replaceAll(all, (_, frame: string, offset: string) => `0x<${names.get(frame)}>${offset}`)
+			.replaceAll(/"instructionCount": [1-9]\d*/g, '"instructionCount": N'),
+	);
+}
+
 test("golden session: devices passed through to a guest, DMA breakpoints, a stray DMA", async () => {
 	const client = new DapClient({ scrub: [[samples, "SAMPLES"]] });
 	await client.ask("initialize", { adapterID: "hyperscope" });
@@ -44,5 +62,5 @@ test("golden session: devices passed through to a guest, DMA breakpoints, a stra
 	await client.ask("hyperscope/iommuWalk", { source: "00:04.0", address: "iova:0x1000000", write: true });
 	await client.ask("hyperscope/machine", thread);
 	client.dispose();
-	assertGolden("passthrough", import.meta.url, client.transcript);
+	assertGolden("passthrough", import.meta.url, withoutHostFrames(client.transcript));
 });
