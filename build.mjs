@@ -1,7 +1,7 @@
 // The one door to every job: `node build.mjs <setup|build|check|test|bench|start>`.
 // It uses only Node itself until the packages are installed, so that it can install them.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -22,6 +22,8 @@ function setup() {
 	run(process.platform === "win32" ? "npm.cmd" : "npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund"], {
 		shell: process.platform === "win32",
 	});
+	// A file of its own: copies of this folder may share it by hard links.
+	rmSync(stamp, { force: true });
 	writeFileSync(stamp, readFileSync(join(root, "package-lock.json"), "utf8"));
 }
 

@@ -63,6 +63,7 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 		() => this.hypervisor,
 		() => this.services,
 	);
+	private image: PvImage | undefined;
 	private vcpus: DomainProcessor[] = [];
 	private pcpu!: HostProcessor;
 	private breakpoints: readonly ExecutionBreakpoint[] = [];
@@ -100,7 +101,9 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 		const { configuration } = this;
 		if (!configuration.image)
 			throw new MachineError('The technique "pv" starts a paravirtual kernel: name its image, or choose "none".');
-		const image = parsePvImage(configuration.image);
+		// Decompressed once, however often the machine is reset.
+		this.image ??= parsePvImage(configuration.image);
+		const { image } = this;
 		const domain0 = this.domain0Image();
 		const memory = configuration.memory + (domain0 ? DOMAIN0_BYTES : 0);
 		this.makeSharedHost(memory + OVERHEAD + Math.ceil(memory / 256 / 4096) * 4096);

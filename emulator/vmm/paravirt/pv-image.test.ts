@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { gzipSync } from "node:zlib";
 import { MachineError } from "../../machine/virtual-machine.ts";
 import { createMachine } from "../create-machine.ts";
 import { parsePvImage } from "./pv-image.ts";
@@ -46,7 +47,7 @@ test("a 32-bit kernel without PAE is refused", () => {
 	assert.match(refusal(testKernelFile({ wide: false, code: HALT, notes: no })), /says "no"/);
 });
 
-test("another interface, a file that is no ELF and a compressed bzImage are refused", () => {
+test("another interface, a file that is no ELF and a bzImage whose kernel cannot be taken out are refused", () => {
 	const old = standardNotes(true).map(
 		([type, value]) => [type, type === ElfNoteType.xenVersion ? "xen-2.0" : value] as const,
 	);
@@ -62,10 +63,27 @@ test("another interface, a file that is no ELF and a compressed bzImage are refu
 	image[0x1f1] = 1;
 	view.setUint32(0x248, 0, true);
 	view.setUint32(0x24c, 16, true);
-	image.set([0xfd, 0x37, 0x7a, 0x58, 0x5a], 1024);
-	assert.match(refusal(image), /compressed with xz, which "pv" cannot undo: take the vmlinux out of it/);
+	image.set([0x42, 0x5a, 0x68], 1024);
+	assert.match(refusal(image), /compressed with bzip2, which "pv" cannot undo: take the vmlinux out of it/);
 	image.set([0x28, 0xb5, 0x2f, 0xfd], 1024);
-	assert.match(refusal(image), /compressed with zstd/);
+	assert.match(refusal(image), /cannot be decompressed \(zstd\): /);
+	view.setUint32(1024 + 12, 0xffff_ffff, true);
+	assert.match(refusal(image), /it claims to have 4294967295 bytes/);
+});
+
+test("the kernel is taken out of a bzImage", () => {
+	const kernel = testKernelFile({ wide: true, code: HALT });
+	const payload = new Uint8Array(gzipSync(kernel));
+	const image = new Uint8Array(1024 + payload.length);
+	const view = new DataView(image.buffer);
+	view.setUint32(0x202, 0x53726448, true);
+	view.setUint16(0x206, 0x20f, true);
+	image[0x1f1] = 1;
+	view.setUint32(0x24c, payload.length, true);
+	image.set(payload, 1024);
+	const { entry, elf } = parsePvImage({ name: "kernel", bytes: image });
+	assert.equal(entry, WIDE_BASE + 0x100000n);
+	assert.deepEqual(elf, parsePvImage({ name: "kernel", bytes: kernel }).elf);
 });
 
 test("the older section __xen_guest is understood", () => {

@@ -1,5 +1,7 @@
 // What a kernel says of itself as a paravirtual guest: notes named "Xen" (elfnote.h), or the older section __xen_guest.
 
+import { compressionOf } from "../../machine/loaders/compression/decompress.ts";
+import { CompressionError, damaged } from "../../machine/loaders/compression/errors.ts";
 import { type ElfImage, isElf, parseElf } from "../../machine/loaders/elf-image.ts";
 import { elfNotes } from "../../machine/loaders/elf-notes.ts";
 import { isBzImage } from "../../machine/loaders/linux-boot.ts";
@@ -33,18 +35,10 @@ const PAYLOAD_LENGTH = 0x24c;
 const WITH_PAYLOAD = 0x208;
 const OTHERS = 'run it with the technique "none" or "hvm", or "bt" if it is a 32-bit kernel';
 
-/** First bytes of what kernels are compressed with. */
-const COMPRESSIONS: readonly (readonly [string, readonly number[]])[] = [
-	["gzip", [0x1f, 0x8b]],
-	["bzip2", [0x42, 0x5a, 0x68]],
-	["lzma", [0x5d, 0x00, 0x00]],
-	["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a]],
-	["lzo", [0x89, 0x4c, 0x5a, 0x4f]],
-	["lz4", [0x02, 0x21, 0x4c, 0x18]],
-	["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
-];
+/** A kernel larger than this is none. */
+const MOST_KERNEL_BYTES = 1 << 29;
 
-/** The kernel inside a bzImage. @throws {MachineError} when it is compressed. */
+/** The kernel inside a bzImage, as a toolstack takes it out. @throws {MachineError} when it cannot be had. */
 function kernelOf({ name, bytes }: NamedFile): Uint8Array {
 	if (!isBzImage(bytes)) return bytes;
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -56,10 +50,22 @@ function kernelOf({ name, bytes }: NamedFile): Uint8Array {
 		);
 	const payload = bytes.subarray(start, start + length);
 	if (isElf(payload)) return payload;
-	const found = COMPRESSIONS.find(([, magic]) => magic.every((byte, index) => payload[index] === byte));
-	throw new MachineError(
-		`The kernel in ${name} is compressed${found ? ` with ${found[0]}` : ""}, which "pv" cannot undo: take the vmlinux out of it (Linux: scripts/extract-vmlinux) and start that.`,
-	);
+	const compression = compressionOf(payload);
+	if (!compression?.decode)
+		throw new MachineError(
+			`The kernel in ${name} is compressed${compression ? ` with ${compression.name}` : ""}, which "pv" cannot undo: take the vmlinux out of it (Linux: scripts/extract-vmlinux) and start that.`,
+		);
+	// The payload's last four bytes are the kernel's size (boot.rst, payload_length).
+	const size = view.getUint32(start + length - 4, true);
+	try {
+		if (size > MOST_KERNEL_BYTES) damaged(`it claims to have ${size} bytes`);
+		return compression.decode(payload, size);
+	} catch (error) {
+		if (!(error instanceof CompressionError)) throw error;
+		throw new MachineError(
+			`The kernel in ${name} cannot be decompressed (${compression.name}): ${error.message}. Take another copy of the file.`,
+		);
+	}
 }
 
 type Setting = bigint | string;
