@@ -22,6 +22,7 @@ import { memoryRequests } from "./memory/memory-requests.ts";
 import { Evaluator, translateErrors } from "./program/evaluator.ts";
 import { Program } from "./program/program.ts";
 import { sourceRequests } from "./program/source-requests.ts";
+import { SymbolSlides } from "./program/symbol-slide.ts";
 import { MessageSession } from "./session.ts";
 import { FrameStore } from "./stack/frame-store.ts";
 import { stackRequests } from "./stack/stack-requests.ts";
@@ -88,6 +89,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 	const machine = () => (debuggee.hasMachine ? debuggee.machine : undefined);
 
 	const program = new Program(debuggee);
+	const slides = new SymbolSlides(debuggee, program);
 	const memory = new MemoryAccess(debuggee);
 	const frames = new FrameStore(debuggee, program);
 	const variables = new VariableStore();
@@ -139,6 +141,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		forget,
 		remember: () => {
 			forget();
+			if (slides.check()) breakpointRequests.placeAgain();
 			history.remember();
 		},
 		announce: () => {
@@ -153,6 +156,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		debuggee,
 		createMachine,
 		program,
+		slides,
 		store,
 		breakpointRequests,
 		dataBreakpoints,

@@ -8,6 +8,7 @@ import type { ExceptionFilters } from "../exceptions/exception-filters.ts";
 import { FreeMotion } from "../execution/motion.ts";
 import type { RunControl } from "../execution/run-control.ts";
 import type { Program } from "../program/program.ts";
+import type { SymbolSlides } from "../program/symbol-slide.ts";
 import { RequestError, sentenceOf } from "../request-error.ts";
 import type { RequestHandlers } from "../session.ts";
 import type { SymbolFile } from "../symbols/index.ts";
@@ -30,6 +31,7 @@ export interface LaunchServices {
 	readonly debuggee: Debuggee;
 	readonly createMachine: CreateMachine;
 	readonly program: Program;
+	readonly slides: SymbolSlides;
 	readonly store: BreakpointStore;
 	readonly breakpointRequests: BreakpointRequests;
 	readonly dataBreakpoints: DataBreakpoints;
@@ -93,6 +95,7 @@ export class LaunchRequests {
 		const machine = new RecordedMachine(bare);
 		const symbols = configuration.symbolFiles.map((file, index) => ({ file, bytes: symbolBytes[index]!.bytes }));
 		this.openSymbols(configuration, image, symbols, machine);
+		this.services.slides.reopened();
 		program.paths.configure(configuration.program, configuration.sourceMap);
 		await program.paths.locate(
 			program.ask((table) => table.sourcePaths(), []),

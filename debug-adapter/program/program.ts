@@ -21,6 +21,8 @@ export class Program implements LineMap {
 	readonly paths = new SourcePaths();
 	/** The vCPU of the domain that a symbol file is of, where several guests run; see Address.processor. */
 	private readonly owners = new Map<SymbolFile, number>();
+	/** What each file was opened from, for opening it at another place. */
+	private readonly origins = new Map<SymbolFile, { readonly bytes: Uint8Array; readonly options: SymbolFileOptions }>();
 	/** Sentences that were said: a damaged file is complained of once, not at each step. */
 	private readonly complaints = new Set<string>();
 
@@ -31,7 +33,21 @@ export class Program implements LineMap {
 		const { inflate } = this.debuggee.host;
 		const file = this.table.add(bytes, inflate ? { inflate, ...options } : options);
 		if (owner !== undefined) this.owners.set(file, owner);
+		this.origins.set(file, { bytes, options });
 		return file;
+	}
+
+	/** Whether a file may be moved as a whole: it belongs to no domain, and its sections keep their distances. */
+	canMove(file: SymbolFile): boolean {
+		return this.origins.has(file) && !this.owners.has(file) && !this.origins.get(file)!.options.sectionBases;
+	}
+
+	/** Opens a file again, its addresses `slide` higher than they are now. */
+	move(file: SymbolFile, slide: bigint): void {
+		const { bytes, options } = this.origins.get(file)!;
+		this.table.remove(file);
+		this.origins.delete(file);
+		this.add(bytes, { ...options, bias: (options.bias ?? 0n) + slide });
 	}
 
 	/** Where a breakpoint lies: the address is one of the domain that the symbol file is of. */
@@ -49,6 +65,7 @@ export class Program implements LineMap {
 	clear(): void {
 		for (const file of [...this.table.files]) this.table.remove(file);
 		this.owners.clear();
+		this.origins.clear();
 		this.complaints.clear();
 	}
 

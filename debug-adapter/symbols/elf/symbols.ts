@@ -57,6 +57,11 @@ export class ElfSymbols {
 		this.#count = Math.floor(this.#reader.bytes.length / this.#entrySize);
 	}
 
+	/** The addresses of all symbols of places, ascending. */
+	get addresses(): BigUint64Array {
+		return this.#index().addresses;
+	}
+
 	/** Number of entries in the table. */
 	get size(): number {
 		return this.#count;
