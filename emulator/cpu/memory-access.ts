@@ -30,6 +30,8 @@ export interface WatchedAccess {
 
 /** Watches pages. While a page is watched its translations are kept out of the TLB, so that every access is seen. */
 export interface AccessWatch {
+	/** What the processor itself accesses of its tables is not asked for. */
+	readonly explicitOnly?: boolean;
 	/** WatchedFor bits of a page: halves of its linear address, host-physical page number. */
 	watches(linearLow: number, linearHigh: number, physicalPage: number): number;
 	/** An access of a watched kind was done. Memory may be looked at only by peeking: the value accessed is still in State.exchange. */
@@ -160,10 +162,11 @@ export class MemoryAccess {
 				this.apicAccess!.access(low & 0xfff, size, write, EXCHANGE);
 				return;
 			}
-			const watched = this.watches.length === 0 ? 0 : this.watchedFor(low, high, frame);
+			const implicit = (rights & PageAccess.implicit) !== 0;
+			const watched = this.watches.length === 0 ? 0 : this.watchedFor(low, high, frame, implicit);
 			const mayWrite = paging.writable && (watched & WatchedFor.writes) === 0;
 			const mayEnter = this.mayEnter(rights) && (watched & WatchedFor.reads) === 0;
-			this.transferPart(low, high, frame, EXCHANGE, size, write, watched, (rights & PageAccess.implicit) !== 0);
+			this.transferPart(low, high, frame, EXCHANGE, size, write, watched, implicit);
 			if (mayEnter) this.tlb.fill(low, high, frame, mayWrite);
 			return;
 		}
@@ -177,9 +180,9 @@ export class MemoryAccess {
 		if (first === this.apicAccessFrame || second === this.apicAccessFrame)
 			this.apicAccess!.access(first === this.apicAccessFrame ? low & 0xfff : 0, size, write, EXCHANGE);
 		const watching = this.watches.length !== 0;
-		const firstWatched = watching ? this.watchedFor(low, high, first) : 0;
-		const secondWatched = watching ? this.watchedFor(nextLow, nextHigh, second) : 0;
 		const implicit = (rights & PageAccess.implicit) !== 0;
+		const firstWatched = watching ? this.watchedFor(low, high, first, implicit) : 0;
+		const secondWatched = watching ? this.watchedFor(nextLow, nextHigh, second, implicit) : 0;
 		this.transferPart(low, high, first, EXCHANGE, room, write, firstWatched, implicit);
 		this.transferPart(nextLow, nextHigh, second, EXCHANGE + room, size - room, write, secondWatched, implicit);
 	}
@@ -201,9 +204,9 @@ export class MemoryAccess {
 		return !(this.paging.userPage && i32[State.cr4 >> 2]! & Cr4.SMAP);
 	}
 
-	private watchedFor(low: number, high: number, frame: number): number {
+	private watchedFor(low: number, high: number, frame: number, implicit: boolean): number {
 		let bits = 0;
-		for (const watch of this.watches) bits |= watch.watches(low, high, frame);
+		for (const watch of this.watches) if (!implicit || !watch.explicitOnly) bits |= watch.watches(low, high, frame);
 		return bits;
 	}
 
@@ -229,7 +232,7 @@ export class MemoryAccess {
 		const newValue = before && littleEndian(this.physical.peek(physical, size)!);
 		const linear = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 		for (const watch of this.watches)
-			if (watch.watches(low, high, frame) & wanted)
+			if ((!implicit || !watch.explicitOnly) && watch.watches(low, high, frame) & wanted)
 				watch.accessed({ linear, physical, size, write, implicit, oldValue, newValue });
 	}
 

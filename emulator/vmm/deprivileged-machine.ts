@@ -23,7 +23,7 @@ import { GuestWatchpoints } from "./guest-watchpoints.ts";
 import { HostProcessor } from "./host-processor.ts";
 import { HostedMachine, PCPU, VCPU } from "./hosted-machine.ts";
 import type { KernelExecution } from "./kernel-execution.ts";
-import { type Monitor, type MonitorSurroundings, VMM_OVERHEAD } from "./monitor.ts";
+import { type Monitor, type MonitorSurroundings, vmmOverhead } from "./monitor.ts";
 import type { EventDetails } from "./monitor-observer.ts";
 import type { Fragment } from "./translate/fragment.ts";
 import type { TranslationCache } from "./translate/translation-cache.ts";
@@ -62,7 +62,7 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 			throw new MachineError(
 				`The technique "${configuration.vmm}" starts a kernel image in protected mode: name one, or choose "none".`,
 			);
-		this.makeHost(VMM_OVERHEAD, {
+		this.makeHost(vmmOverhead(configuration.memory), {
 			interruptRequest: (asserted) => this.monitor?.interruptRequest(asserted),
 			nonMaskableInterrupt: () => {},
 			memory: () => this.monitor.physical,

@@ -24,7 +24,7 @@ import type { KernelExecution, KernelPosition } from "./kernel-execution.ts";
 import { HostVector, VMM_BASE, VMM_BYTES } from "./layout.ts";
 import type { MonitorObserver, MonitorStatistics } from "./monitor-observer.ts";
 import { ShadowDescriptorTables } from "./segments/shadow-descriptor-tables.ts";
-import { FillResult, ShadowPageTables } from "./shadow/shadow-page-tables.ts";
+import { FillResult, ShadowPageTables, translationBytes } from "./shadow/shadow-page-tables.ts";
 import { Trace } from "./shadow/write-traces.ts";
 import { TrapHandler } from "./trap-handler.ts";
 import { UserExecution } from "./user-execution.ts";
@@ -35,7 +35,10 @@ import { WorkLoop } from "./work-loop.ts";
 /** First host frame that the VMM uses: above the first MiB, where a PC has its adapter window. */
 const FIRST_FRAME = 0x100;
 /** Host memory beyond the guest's: the VMM's 4 MB and shadow tables. */
-export const VMM_OVERHEAD = 0x100000 + VMM_BYTES + 0x1800000;
+export function vmmOverhead(guestBytes: number): number {
+	return FIRST_FRAME * 4096 + VMM_BYTES + translationBytes(guestBytes);
+}
+
 const RESUME_FLAG = 0x10000;
 const PRESENT_WRITABLE = 0x63;
 

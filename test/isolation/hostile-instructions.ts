@@ -8,6 +8,7 @@ import {
 	DMA_ENGINE,
 	E1000,
 	FRAGMENT_BYTES,
+	GUEST_MEMORY,
 	IDE_BUS_MASTER,
 	MSRS,
 	Part,
@@ -19,10 +20,14 @@ import {
 type Make = (random: Random) => number[];
 
 const PAGE = 0x1000;
+const MEMORY = ADDRESSES.filter((at) => (at >= BASE && at < GUEST_MEMORY - PAGE) || at === PAGE);
 const CODE_BYTES = 0x2000;
 
 export const address = (random: Random): number =>
 	random.below(4) === 0 ? random.bits32() : (random.pick(ADDRESSES) + random.below(16) - 4) >>> 0;
+/** Mostly memory, for instructions that some VMMs refuse to execute on anything else: a refusal ends the kernel. */
+const usual = (random: Random): number =>
+	random.below(8) === 0 ? address(random) : (random.pick(MEMORY) + random.below(16) - 4) >>> 0;
 const selector = (random: Random): number => random.pick(SELECTORS);
 const ownCode = (random: Random): number => BASE + Part.code + random.below(CODE_BYTES);
 const register = (random: Random): number => random.pick([0, 1, 2, 3, 5, 6, 7]);
@@ -36,6 +41,7 @@ const store = (at: number, value: number): number[] => [0xc7, 0x05, ...dword(at)
 const push = (value: number): number[] => [0x68, ...dword(value)];
 /** An instruction with a memory operand at an absolute address. */
 const absolute = (random: Random, ...opcode: readonly number[]): number[] => [...opcode, ...dword(address(random))];
+const inMemory = (random: Random, ...opcode: readonly number[]): number[] => [...opcode, ...dword(usual(random))];
 const any =
 	(...instructions: readonly (readonly number[])[]): Make =>
 	(random) => [...random.pick(instructions)];
@@ -110,7 +116,7 @@ const segments: readonly Make[] = [
 	(random) => [...push(selector(random)), ...random.pick([[0x07], [0x17], [0x1f], [0x0f, 0xa1], [0x0f, 0xa9]])],
 	(random) => [...random.pick([[0x06], [0x0e], [0x16], [0x1e], [0x0f, 0xa0], [0x0f, 0xa8]]), 0x58],
 	(random) =>
-		absolute(
+		inMemory(
 			random,
 			...random.pick([
 				[0xc4, 0x05],
@@ -125,8 +131,8 @@ const segments: readonly Make[] = [
 		...[0x0f, 0x01, 0x05 | (random.pick([2, 3]) << 3)],
 		...dword(random.below(8) === 0 ? address(random) : BASE + Part.tableImages + random.below(TABLE_IMAGES) * 16),
 	],
-	(random) => absolute(random, 0x0f, 0x01, 0x05 | (random.pick([0, 1, 4, 6, 7]) << 3)),
-	(random) => absolute(random, 0x0f, 0x00, 0x05 | (random.below(6) << 3)),
+	(random) => inMemory(random, 0x0f, 0x01, 0x05 | (random.pick([0, 1, 4, 6, 7]) << 3)),
+	(random) => inMemory(random, 0x0f, 0x00, 0x05 | (random.below(6) << 3)),
 	(random) => [0x66, 0xb8, ...word(selector(random)), 0x0f, 0x00, 0xc0 | (random.below(6) << 3)],
 	(random) => [0x0f, random.pick([0x02, 0x03]), 0xc0 | random.below(64)],
 	// A descriptor of any kind, and a load of it.
@@ -150,7 +156,7 @@ const transfers: readonly Make[] = [
 	],
 	(random) => [...push(selector(random)), ...push(ownCode(random)), random.pick([0xcb, 0xca]), 8, 0],
 	(random) => [random.pick([0x9a, 0xea]), ...dword(ownCode(random)), ...word(selector(random))],
-	(random) => absolute(random, 0xff, random.pick([0x15, 0x1d, 0x25, 0x2d])),
+	(random) => inMemory(random, 0xff, random.pick([0x15, 0x1d, 0x25, 0x2d])),
 	(random) => [0xcd, random.below(256)],
 	any([0xcc], [0xce], [0xf1], [0xfa], [0xfb], [0x9c], [0x9d], [0xcf], [0xcb], [0xc3], [0x98], [0x0f, 0x0b]),
 	any([0x0f, 0x34], [0x0f, 0x35], [0x0f, 0x05], [0x0f, 0x07], [0x0f, 0xaa], [0x0f, 0x01, 0xc9]),
@@ -187,7 +193,7 @@ const memory: readonly Make[] = [
 			]),
 		),
 	(random) =>
-		absolute(
+		inMemory(
 			random,
 			...random.pick([
 				[0x0f, 0xae, 0x05],
@@ -211,8 +217,8 @@ const memory: readonly Make[] = [
 		random.pick([0xf3, 0xf3, 0xf2]),
 		random.pick([0xab, 0xaa, 0xa4, 0xa5, 0xa6, 0xae, 0xac, 0x6d, 0x6f, 0x6c]),
 	],
-	(random) => load(ESP, address(random)),
-	(random) => [0xc8, random.below(256), 0, random.below(8)],
+	(random) => load(ESP, usual(random)),
+	(random) => [0xc8, random.below(256), 0, random.below(8) === 0 ? random.below(8) : 0],
 	// Code that changes itself: the byte behind the instruction, code elsewhere, by a string.
 	(random) => [...load(EAX, ownCode(random)), 0xc7, 0x00, ...dword(random.bits32())],
 	() => [0xe8, 0, 0, 0, 0, 0x5b, 0xc6, 0x43, 6, 0x43, 0x90, 0x90],
@@ -276,7 +282,7 @@ const vmx: readonly Make[] = [
 		const enable = [0x0f, 0x20, 0xe0, 0x0d, ...dword(0x2000), 0x0f, 0x22, 0xe0];
 		const turnOn = [...push(0), ...push(region(Part.vmxon)), 0xf3, 0x0f, 0xc7, 0x34, 0x24];
 		const current = [...push(0), ...push(region(Part.vmcs)), 0x66, 0x0f, 0xc7, 0x34, 0x24, 0x0f, 0xc7, 0x34, 0x24];
-		return [...(random.below(4) === 0 ? enable : []), ...turnOn, ...current];
+		return [...(random.below(12) === 0 ? enable : []), ...turnOn, ...current];
 	},
 	(random) => [
 		...load(EAX, random.pick([0x4000, 0x4002, 0x401e, 0x4012, 0x400c, 0x681e, 0x6800, 0x6c16, 0x201a, 0x2004, 0x4402])),

@@ -40,9 +40,10 @@ export interface TechniqueMemory {
 
 const NEIGHBOUR_FRAMES = 32;
 const FIRST_MEBIBYTE = 1 << 20;
-const MOST_MEMORY = 64 << 20;
+/** Compared at once: what stays in a processor's cache. */
+const CHUNK = 1 << 18;
 
-const zeros = Buffer.alloc(MOST_MEMORY);
+const zeros = Buffer.alloc(CHUNK);
 
 export class IsolationProbe implements AccessWatch {
 	private readonly host: HostMachine;
@@ -87,6 +88,11 @@ export class IsolationProbe implements AccessWatch {
 		return this.parts.monitor !== this.monitor;
 	}
 
+	/** Outside a guest the processor looks at the VMM's descriptor tables and task state by itself; in a guest at the guest's. */
+	get explicitOnly(): boolean {
+		return !this.host.processor.runsGuest;
+	}
+
 	/** A host frame of the neighbour. */
 	get neighbour(): number {
 		return this.neighbours[0]![0];
@@ -96,8 +102,13 @@ export class IsolationProbe implements AccessWatch {
 		return this.host.physical.u8.subarray(RAM_BASE + start, RAM_BASE + start + length);
 	}
 
-	private isZero(range: Range): boolean {
-		return Buffer.compare(this.bytes(range), zeros.subarray(0, range.length)) === 0;
+	private isZero({ start, length }: Range): boolean {
+		for (let done = 0; done < length; done += CHUNK) {
+			const part = Math.min(CHUNK, length - done);
+			if (Buffer.compare(this.bytes({ start: start + done, length: part }), zeros.subarray(0, part)) !== 0)
+				return false;
+		}
+		return true;
 	}
 
 	private ownsFrame(frame: number): boolean {
@@ -115,11 +126,11 @@ export class IsolationProbe implements AccessWatch {
 		return free ? WatchedFor.nothing : WatchedFor.reads | WatchedFor.writes;
 	}
 
-	accessed({ linear, physical, write, size, implicit }: WatchedAccess): void {
+	accessed({ linear, physical, write, size }: WatchedAccess): void {
 		const { processor } = this.host;
 		const { cpl, rip } = processor.core.state;
-		// In ring 0 outside a guest the VMM itself is at work; the processor looks at the VMM's descriptor tables and task state.
-		const guestRuns = processor.runsGuest || (cpl !== 0 && !implicit);
+		// In ring 0 outside a guest the VMM itself is at work.
+		const guestRuns = processor.runsGuest || cpl !== 0;
 		if (!guestRuns || this.ownsFrame(physical >>> 12)) return;
 		const what = write ? "wrote" : "read";
 		this.violation ??= `The guest ${what} ${size} bytes of host memory at 0x${physical.toString(16)} (linear 0x${linear.toString(16)}, instruction 0x${rip.toString(16)}, CPL ${cpl}).`;

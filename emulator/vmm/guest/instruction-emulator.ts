@@ -560,36 +560,49 @@ export class InstructionEmulator {
 	private stringStep(opcode: number, size: Size): void {
 		const { i, registers, memory } = this;
 		const addressSize = i.addressSize16 ? 2 : 4;
-		const step = registers.eflags & DF ? -size : size;
-		const source = () =>
-			memory.read(memory.linear(i.segmentPrefix ?? Segment.ds, registers.read(ESI, addressSize), size, false), size);
-		const destination = (write: boolean) => memory.linear(Segment.es, registers.read(EDI, addressSize), size, write);
-		const advance = (register: number) =>
-			registers.write(register, addressSize, registers.read(register, addressSize) + step);
 		switch (opcode & 0xfe) {
 			case 0xa4:
-				memory.write(destination(true), size, source());
-				advance(ESI);
-				advance(EDI);
+				memory.write(this.stringDestination(addressSize, size, true), size, this.stringSource(addressSize, size));
+				this.advance(ESI, addressSize, size);
 				break;
 			case 0xa6: {
-				const a = source();
-				this.setFlags(subtract(a, memory.read(destination(false), size), 0, size).flags);
-				advance(ESI);
-				advance(EDI);
+				const a = this.stringSource(addressSize, size);
+				const b = memory.read(this.stringDestination(addressSize, size, false), size);
+				this.setFlags(subtract(a, b, 0, size).flags);
+				this.advance(ESI, addressSize, size);
 				break;
 			}
 			case 0xaa:
-				memory.write(destination(true), size, registers.read(EAX, size));
-				advance(EDI);
+				memory.write(this.stringDestination(addressSize, size, true), size, registers.read(EAX, size));
 				break;
 			case 0xac:
-				registers.write(EAX, size, source());
-				advance(ESI);
-				break;
-			default:
-				this.setFlags(subtract(registers.read(EAX, size), memory.read(destination(false), size), 0, size).flags);
-				advance(EDI);
+				registers.write(EAX, size, this.stringSource(addressSize, size));
+				this.advance(ESI, addressSize, size);
+				return;
+			default: {
+				const b = memory.read(this.stringDestination(addressSize, size, false), size);
+				this.setFlags(subtract(registers.read(EAX, size), b, 0, size).flags);
+			}
 		}
+		this.advance(EDI, addressSize, size);
+	}
+
+	private stringSource(addressSize: 2 | 4, size: Size): number {
+		const { i, registers, memory } = this;
+		return memory.read(
+			memory.linear(i.segmentPrefix ?? Segment.ds, registers.read(ESI, addressSize), size, false),
+			size,
+		);
+	}
+
+	private stringDestination(addressSize: 2 | 4, size: Size, write: boolean): number {
+		return this.memory.linear(Segment.es, this.registers.read(EDI, addressSize), size, write);
+	}
+
+	/** ESI or EDI goes on by one element in the direction of DF. */
+	private advance(register: number, addressSize: 2 | 4, size: Size): void {
+		const { registers } = this;
+		const step = registers.eflags & DF ? -size : size;
+		registers.write(register, addressSize, registers.read(register, addressSize) + step);
 	}
 }

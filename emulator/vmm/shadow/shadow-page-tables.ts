@@ -54,7 +54,7 @@ const HOST_ACCESSED = Entry.accessed | Entry.dirty;
 const ALL_RIGHTS = Entry.present | Entry.writable | Entry.user | HOST_ACCESSED;
 /** Traced writes of up to 32 bits to an unused table after which it is taken for a page that is no table any more. */
 const FLOOD_LIMIT = 16;
-export const SHADOW_TABLE_LIMIT = 4096;
+const MOST_TABLES = 4096;
 /** Tables that one fill or one switch of roots makes at most. */
 const MOST_AT_ONCE = 5;
 /** In TableRole.rights: the guest's CR0.WP is 0. */
@@ -81,6 +81,16 @@ export interface ShadowOptions {
 	/** The VMM's part of linear space: its page directory entries, and where it begins. */
 	readonly reserved?: ReservedEntries & { readonly start: number };
 	readonly limit?: number;
+}
+
+/** Shadow tables at most for a guest with so much memory: a small one has few pages that can be tables of its own. */
+function shadowTableLimit(guestBytes: number): number {
+	return Math.min(MOST_TABLES, 512 + (guestBytes >>> 13));
+}
+
+/** Host memory for the tables that translate a guest's memory, shadow or extended ones, and what else the VMM allocates for it. */
+export function translationBytes(guestBytes: number): number {
+	return shadowTableLimit(guestBytes) * 4096 + Math.min(8 << 20, (2 << 20) + (guestBytes >>> 14) * 4096);
 }
 
 export class ShadowPageTables {
@@ -112,7 +122,7 @@ export class ShadowPageTables {
 		this.pool = new ShadowTablePool(
 			host,
 			frames,
-			options.limit ?? SHADOW_TABLE_LIMIT,
+			options.limit ?? shadowTableLimit(memory.ramBytes),
 			() => this.traces,
 			options.reserved,
 			(page) => {

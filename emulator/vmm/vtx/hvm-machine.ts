@@ -34,7 +34,7 @@ import { HostedMachine, PCPU, VCPU } from "../hosted-machine.ts";
 import { GuestProcessor } from "./guest-processor.ts";
 import { GuestWatchpoints } from "./guest-watchpoints.ts";
 import { HostProcessor } from "./host-processor.ts";
-import { Monitor, VMM_OVERHEAD } from "./monitor.ts";
+import { Monitor, vmmOverhead } from "./monitor.ts";
 
 /** Pages that the host bridge can shadow: C0000H to FFFFFH. */
 const SHADOW_FIRST = 0xc0;
@@ -74,7 +74,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		const { firmware } = this.configuration;
 		this.rom = firmware && new FirmwareRom(firmware.name, firmware.bytes);
 		const romBytes = this.rom?.bytes.length ?? 0;
-		this.makeHost(VMM_OVERHEAD + romBytes, {
+		this.makeHost(vmmOverhead(this.configuration.memory) + romBytes, {
 			firmware: this.rom !== undefined,
 			shadowMemory: (pam) => this.shadowMemory(pam),
 			interruptRequest: (asserted) => this.monitor?.interruptRequest(asserted),

@@ -15,6 +15,7 @@ import { fieldTitle } from "../../machine/vmcs/field-catalogue.ts";
 import { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";
 import { HostFrames } from "../host-frames.ts";
 import { MessageInterrupts } from "../io/message-interrupts.ts";
+import { translationBytes } from "../shadow/shadow-page-tables.ts";
 import { EptMmu } from "./ept-mmu.ts";
 import { EventInjection } from "./event-injection.ts";
 import type { GuestException, GuestMmu, MmuOutcome } from "./guest-mmu.ts";
@@ -27,7 +28,10 @@ import { writeControls } from "./vmcs-setup.ts";
 /** First host frame that the VMM uses: above the first MiB, where a PC has its adapter window. */
 const FIRST_FRAME = 0x100;
 /** Host memory beyond the guest's: the VMM's area and the tables that translate the guest's memory. */
-export const VMM_OVERHEAD = 0x100000 + Area.end + 0x2000000;
+export function vmmOverhead(guestBytes: number): number {
+	return FIRST_FRAME * 4096 + Area.end + translationBytes(guestBytes);
+}
+
 const [RAX, RCX, RDX, RBX] = [0, 1, 2, 3] as const;
 /** The longest instruction. */
 const INSTRUCTION_BYTES = 15n;
