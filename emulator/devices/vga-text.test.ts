@@ -85,12 +85,99 @@ test("retrace comes once a frame, as loops wait for it", () => {
 	assert.equal(rises, 70);
 });
 
-test("graphics memory is refused once, in a sentence", () => {
+/** Sets registers of the sequencer (0x3c4) or the graphics controller (0x3ce). */
+function setRegisters(vga: VgaText, port: 0x3c4 | 0x3ce, values: Readonly<Record<number, number>>): void {
+	for (const [index, value] of Object.entries(values)) {
+		vga.ports.write(port - 0x3c0, 1, Number(index));
+		vga.ports.write(port - 0x3bf, 1, value);
+	}
+}
+
+test("graphics memory is not there in text mode; that it is not drawn is said once", () => {
 	const { vga, said } = makeVga();
-	vga.window.write(0, 4, 0xffff_ffff);
-	assert.equal(vga.window.read(0, 1), 0xff);
+	vga.window.write(0, 4, 0x1234_5678);
+	assert.equal(vga.window.read(0, 4), 0xffff_ffff);
+	setRegisters(vga, 0x3ce, { 6: 0x05 });
+	vga.window.write(0, 1, 1);
+	vga.window.write(1, 1, 1);
 	assert.equal(said.length, 1);
 	assert.match(said[0]!, /0xa0000/);
+});
+
+test("mode 13h: each byte of the window is a pixel, over all 64000 of them", () => {
+	const { vga } = makeVga();
+	setRegisters(vga, 0x3c4, { 2: 0x0f, 4: 0x0e });
+	setRegisters(vga, 0x3ce, { 5: 0x40, 6: 0x05 });
+	for (let at = 0; at < 64000; at += 4) vga.window.write(at, 4, Math.imul(at, 0x9e3779b1) >>> 0);
+	for (let at = 0; at < 64000; at += 4) assert.equal(vga.window.read(at, 4), Math.imul(at, 0x9e3779b1) >>> 0);
+	assert.equal(vga.graphicsMode, true);
+	// Unchained, a pixel is in the plane of its number modulo 4.
+	setRegisters(vga, 0x3c4, { 4: 0x06 });
+	setRegisters(vga, 0x3ce, { 4: 3 });
+	assert.equal(vga.window.read(8, 1), (Math.imul(8, 0x9e3779b1) >>> 24) & 0xff);
+});
+
+test("planar modes: map mask, set/reset, rotation, logic with the latches, bit mask, the four write modes and both read modes", () => {
+	const { vga } = makeVga();
+	setRegisters(vga, 0x3c4, { 2: 0x0f, 4: 0x06 });
+	setRegisters(vga, 0x3ce, { 5: 0x00, 6: 0x05 });
+	const planes = (at: number) => {
+		setRegisters(vga, 0x3ce, { 5: 0x00 });
+		return [0, 1, 2, 3].map((plane) => {
+			setRegisters(vga, 0x3ce, { 4: plane });
+			return vga.window.read(at, 1);
+		});
+	};
+	setRegisters(vga, 0x3c4, { 2: 0x05 });
+	vga.window.write(0, 1, 0xa5);
+	assert.deepEqual(planes(0), [0xa5, 0, 0xa5, 0], "the map mask");
+	setRegisters(vga, 0x3c4, { 2: 0x0f });
+	setRegisters(vga, 0x3ce, { 0: 0x02, 1: 0x03 });
+	vga.window.write(1, 1, 0x3c);
+	assert.deepEqual(planes(1), [0, 0xff, 0x3c, 0x3c], "set/reset in planes 0 and 1");
+	setRegisters(vga, 0x3ce, { 1: 0, 3: 4 });
+	vga.window.write(2, 1, 0x12);
+	assert.deepEqual(planes(2), [0x21, 0x21, 0x21, 0x21], "rotation");
+	setRegisters(vga, 0x3ce, { 3: 0x18, 8: 0x0f });
+	vga.window.read(1, 1);
+	vga.window.write(1, 1, 0xff);
+	assert.deepEqual(planes(1), [0x0f, 0xf0, 0x33, 0x33], "exclusive or within the bit mask");
+	setRegisters(vga, 0x3ce, { 3: 0, 8: 0xff, 5: 0x01 });
+	vga.window.read(1, 1);
+	vga.window.write(3, 1, 0x77);
+	assert.deepEqual(planes(3), [0x0f, 0xf0, 0x33, 0x33], "write mode 1 copies the latches");
+	setRegisters(vga, 0x3ce, { 5: 0x02 });
+	vga.window.write(4, 1, 0x09);
+	assert.deepEqual(planes(4), [0xff, 0, 0, 0xff], "write mode 2 spreads a colour");
+	setRegisters(vga, 0x3ce, { 0: 0x06, 5: 0x03 });
+	vga.window.read(4, 1);
+	vga.window.write(4, 1, 0xf0);
+	assert.deepEqual(planes(4), [0x0f, 0xf0, 0xf0, 0x0f], "write mode 3 has the data as a mask");
+	setRegisters(vga, 0x3ce, { 2: 0x06, 5: 0x08, 7: 0x0f });
+	assert.equal(vga.window.read(4, 1), 0xf0, "read mode 1 compares the colour");
+});
+
+test("odd and even addresses reach odd and even planes", () => {
+	const { vga } = makeVga();
+	setRegisters(vga, 0x3c4, { 2: 0x03, 4: 0x02 });
+	setRegisters(vga, 0x3ce, { 5: 0x10, 6: 0x06 });
+	vga.window.write(0, 2, 0x0741);
+	assert.equal(vga.window.read(0, 2), 0x0741);
+	setRegisters(vga, 0x3c4, { 4: 0x06 });
+	setRegisters(vga, 0x3ce, { 4: 1 });
+	assert.equal(vga.window.read(0, 1), 0x07);
+});
+
+test("the planes are saved with the rest", () => {
+	const { vga } = makeVga();
+	setRegisters(vga, 0x3c4, { 2: 0x0f, 4: 0x0e });
+	setRegisters(vga, 0x3ce, { 6: 0x05 });
+	vga.window.write(5, 1, 0x42);
+	const state = vga.save();
+	vga.reset();
+	assert.equal(vga.window.read(5, 1), 0xff);
+	vga.restore(state);
+	assert.equal(vga.window.read(5, 1), 0x42);
 });
 
 test("code page 437 has 256 characters", () => {

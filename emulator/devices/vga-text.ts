@@ -1,9 +1,10 @@
-// A VGA as far as text modes need it: register file, text memory, cursor. Graphics modes are not drawn; what a guest writes
-// to the planes is dropped and said once. Reference: IBM VGA Technical Reference (Personal System/2 Hardware Interface, "Video Subsystem").
+// A VGA as far as text modes need it: register file, text memory, cursor. Graphics modes are not drawn, which is said once; what a
+// guest writes to the planes is kept (vga-planes.ts). Reference: IBM VGA Technical Reference (Personal System/2 Hardware Interface, "Video Subsystem").
 
 import { codePage437 } from "./code-page-437.ts";
 import type { AccessSize, Clock, Device, RegisterBlock, RegisterView } from "./device.ts";
 import { hex } from "./register-format.ts";
+import { emptyPlanes, readPlanes, type VgaPlanesState, writePlanes } from "./vga-planes.ts";
 
 /** Offsets from port 0x3c0. */
 const ATTRIBUTE_INDEX = 0x00;
@@ -41,8 +42,11 @@ const VERTICAL_DISPLAY_END = 0x12;
 const OFFSET = 0x13;
 const CRTC_PROTECT = 0x80;
 const CURSOR_OFF = 0x20;
-/** Graphics controller register 6, bit 0: graphics mode. */
+/** Graphics controller register 6, bit 0: graphics mode; bits 3-2: where the display memory lies, 0 and 1 with 0xa0000 in it. */
 const GRAPHICS_MISCELLANEOUS = 6;
+const MEMORY_MAP_AWAY = 0x08;
+/** The part of the window that shows the planes. */
+const planesBytes = 0x1_0000;
 
 /** Mode 3: 80 by 25 characters, 9 by 16 dots each, as the firmware sets it. */
 const mode3 = {
@@ -92,9 +96,11 @@ interface VgaState {
 	/** 256 colours of three 6-bit parts. */
 	palette: number[];
 	dac: { mask: number; read: number; write: number; part: number; reading: boolean };
+	/** Deviation: text has memory of its own, which in a VGA is that of planes 0 and 1. */
 	memory: Uint8Array;
-	/** Accesses to the graphics planes that were dropped. */
-	refused: number;
+	planes: VgaPlanesState;
+	/** Writes to the planes, whose picture is not drawn. */
+	undrawn: number;
 }
 
 /** The 64 colours of an EGA monitor, then black. */
@@ -117,7 +123,8 @@ function powerOn(): VgaState {
 		palette: standardPalette(),
 		dac: { mask: 0xff, read: 0, write: 0, part: 0, reading: false },
 		memory,
-		refused: 0,
+		planes: emptyPlanes(),
+		undrawn: 0,
 	};
 }
 
@@ -148,10 +155,10 @@ export class VgaText implements Device {
 	};
 	private state = powerOn();
 
-	/** @param onRefused called once, at the first access to the graphics planes, with a sentence for the log. */
+	/** @param onUndrawn called once, at the first write to the planes, with a sentence for the log. */
 	constructor(
 		private readonly clock: Clock,
-		private readonly onRefused: (sentence: string) => void = () => {},
+		private readonly onUndrawn: (sentence: string) => void = () => {},
 	) {}
 
 	/** Whether the guest has set a graphics mode, which is not drawn. */
@@ -217,7 +224,7 @@ export class VgaText implements Device {
 		const mode = this.graphicsMode ? "graphics mode, not drawn" : `text, ${columns} by ${rows}`;
 		return [
 			{ name: "miscellaneous output", width: 8, value: state.miscellaneous, meaning: mode },
-			{ name: "refused accesses", width: 32, value: state.refused, meaning: "to the graphics planes" },
+			{ name: "undrawn writes", width: 32, value: state.undrawn, meaning: "to the graphics planes" },
 			...file("CRTC ", state.crtc),
 			...file("sequencer ", state.sequencer),
 			...file("graphics ", state.graphics),
@@ -371,26 +378,33 @@ export class VgaText implements Device {
 
 	private readMemory(offset: number, size: AccessSize): number {
 		let value = 0;
-		for (let i = size - 1; i >= 0; i--) {
-			const inText = offset + i >= textOffset && offset + i < textOffset + textBytes;
-			value = value * 256 + (inText ? this.state.memory[offset + i - textOffset]! : 0xff);
-		}
-		if (offset < textOffset) this.refuse(offset);
+		for (let i = 0; i < size; i++) value += this.readByte(offset + i) * 2 ** (8 * i);
 		return value;
 	}
 
 	private writeMemory(offset: number, size: AccessSize, value: number): void {
-		for (let i = 0; i < size; i++) {
-			const at = offset + i - textOffset;
-			if (at >= 0 && at < textBytes) this.state.memory[at] = value >>> (8 * i);
-		}
-		if (offset < textOffset) this.refuse(offset);
+		for (let i = 0; i < size; i++) this.writeByte(offset + i, (value >>> (8 * i)) & 0xff);
 	}
 
-	private refuse(offset: number): void {
-		if (this.state.refused++ === 0)
-			this.onRefused(
-				`VGA: the guest uses graphics memory at ${hex(0xa_0000 + offset, 20)}; only text modes are shown, so boot it with a text console`,
-			);
+	private showsPlanes(offset: number): boolean {
+		return offset < planesBytes && !(this.state.graphics[GRAPHICS_MISCELLANEOUS]! & MEMORY_MAP_AWAY);
+	}
+
+	private readByte(offset: number): number {
+		const { state } = this;
+		if (offset >= textOffset) return state.memory[offset - textOffset]!;
+		return this.showsPlanes(offset) ? readPlanes(state.planes, state, offset) : 0xff;
+	}
+
+	private writeByte(offset: number, value: number): void {
+		const { state } = this;
+		if (offset >= textOffset) state.memory[offset - textOffset] = value;
+		else if (this.showsPlanes(offset)) {
+			writePlanes(state.planes, state, offset, value);
+			if (state.undrawn++ === 0)
+				this.onUndrawn(
+					`VGA: the guest draws in graphics memory at ${hex(0xa_0000 + offset, 20)}; only text modes are shown, so boot it with a text console`,
+				);
+		}
 	}
 }

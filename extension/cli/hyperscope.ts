@@ -35,6 +35,12 @@ async function main(words: readonly string[]): Promise<number> {
 	}
 }
 
+// Whoever read the guest's output is gone: nobody waits for the rest of the run.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+	console.error(`hyperscope: standard output cannot be written (${error.code}).`);
+	process.exit(2);
+});
+
 main(process.argv.slice(2)).then(
 	(status) => {
 		process.exitCode = status;
