@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { bootableDisc, bootableDisk } from "../tools/boot-media.ts";
 import { hyperscopeRun, root } from "../tools/command-line.ts";
+import { debianGuest } from "../tools/debian-guests.ts";
 import { ensureDebianPackages } from "../tools/debian-packages.ts";
 
 const FOLDER = "/usr/share/seabios";
@@ -87,6 +88,27 @@ test("GRUB starts from an ISO image, as disc and as disk, and loads a kernel", a
 		assert.match(output, /Hello from the guest kernel\n$/);
 	}
 });
+
+const OVMF = "/usr/share/ovmf/OVMF.fd";
+
+test("UEFI firmware (OVMF) runs to its shell", async (t) => {
+	if (!need(t, ["ovmf"])) return;
+	const end = ["--until-serial", "UEFI Interactive Shell", "--max-instructions", "3000000000"];
+	const { status, output, errors } = await hyperscopeRun(["--firmware", OVMF, "--vmm", "none", ...end], 300);
+	assert.equal(status, 0, `${errors}\n${output}`);
+});
+
+/** Several thousand million instructions. */
+if (process.env.HYPERSCOPE_BOOTS === "all")
+	test("UEFI firmware starts the EFI stub of a Linux kernel that is named beside it, with initramfs and command line", async (t) => {
+		if (!need(t, ["ovmf"])) return;
+		const guest = debianGuest("amd64");
+		assert.ok(typeof guest !== "string", String(guest));
+		const kernel = [guest.kernel, "--initrd", guest.initrd, "--append", "console=ttyS0 quiet", "--memory", "512M"];
+		const words = ["--firmware", OVMF, ...kernel, "--until-serial", "GUEST-SHELL"];
+		const { status, output, errors } = await hyperscopeRun(words, 1200);
+		assert.equal(status, 0, `${errors}\n${output}`);
+	});
 
 test("other techniques than none say that they start images only", async () => {
 	const { status, errors } = await hyperscopeRun(["--firmware", import.meta.filename, "--vmm", "bt"], 60);
