@@ -14,7 +14,11 @@ import { Access, Cr0, Cr4, Efer } from "./register-bits.ts";
 const CR0_DEFINED = Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS | Cr0.ET | Cr0.NE | Cr0.WP | Cr0.AM | Cr0.NW | Cr0.CD | Cr0.PG;
 /** Bits whose change makes cached translations invalid (SDM Vol. 3A §4.10.4.1). */
 const CR0_FLUSHES = Cr0.PE | Cr0.WP | Cr0.PG;
-const CR4_FLUSHES = Cr4.PSE | Cr4.PAE | Cr4.PGE | Cr4.SMEP | Cr4.SMAP;
+const CR4_FLUSHES = Cr4.PSE | Cr4.PAE | Cr4.PGE | Cr4.PCIDE | Cr4.SMEP | Cr4.SMAP;
+/** CR3 bits 11:0 while CR4.PCIDE is set: the process-context identifier (SDM Vol. 3A §4.10.1). */
+const PCID = 0xfff;
+/** Types of INVPCID (SDM Vol. 2A). */
+const Invalidation = { address: 0, context: 1, everything: 2, allContexts: 3 } as const;
 /** Bits whose change loads the PDPTE registers in PAE paging (SDM Vol. 3A §4.4.1). */
 const CR0_LOADS_PDPTES = Cr0.CD | Cr0.NW | Cr0.PG;
 const CR4_LOADS_PDPTES = Cr4.PAE | Cr4.PGE | Cr4.PSE | Cr4.SMEP;
@@ -62,7 +66,8 @@ export class ControlRegisters {
 					efer |= Efer.LMA;
 				}
 			} else {
-				if (state.mode64) throw badValue();
+				// PCIDs exist in IA-32e mode alone (SDM Vol. 2B, MOV to CR0).
+				if (state.mode64 || state.cr4 & Cr4.PCIDE) throw badValue();
 				efer &= ~Efer.LMA;
 			}
 		}
@@ -77,11 +82,17 @@ export class ControlRegisters {
 	/** @throws {Fault} #GP(0) */
 	writeCr3(low: number, high = 0): void {
 		const { state, paging } = this.core;
+		const identified = (state.cr4 & Cr4.PCIDE) !== 0;
+		// Bit 63 of the operand does not go into CR3 (SDM Vol. 3A §4.10.4.1).
+		const keep = identified && high < 0;
+		if (keep) high &= 0x7fffffff;
 		if (high >>> 0 >= 2 ** (PHYSICAL_ADDRESS_BITS - 32)) throw badValue();
 		if (this.usesPdptes(state.cr0, state.cr4, state.efer) && !paging.loadPdptes(low)) throw badValue();
+		const before = state.i32[State.cr3 >> 2]! & PCID;
 		state.i32[State.cr3 >> 2] = low;
 		state.i32[(State.cr3 >> 2) + 1] = high;
-		paging.flush();
+		if (identified) paging.switchContext(before, low & PCID, keep);
+		else paging.flush();
 	}
 
 	/** @throws {Fault} #GP(0) */
@@ -89,6 +100,8 @@ export class ControlRegisters {
 		const { state, paging } = this.core;
 		if (high !== 0 || low & ~supportedCr4(this.features)) throw badValue();
 		if (state.longMode && !(low & Cr4.PAE)) throw badValue();
+		// SDM Vol. 2B, MOV to CR4: PCIDs begin in IA-32e mode, with the identifier 000H.
+		if (low & ~state.cr4 & Cr4.PCIDE && (!state.longMode || state.i32[State.cr3 >> 2]! & PCID)) throw badValue();
 		const fixed = this.fixedByVmx().cr4;
 		if ((low & fixed) !== fixed) throw badValue();
 		const changed = state.cr4 ^ low;
@@ -104,6 +117,30 @@ export class ControlRegisters {
 		if (high !== 0 || low >>> 0 > 15) throw badValue();
 		this.core.state.i64[State.cr8 >> 3] = BigInt(low);
 		if (this.localApic) this.localApic.taskPriorityClass = low;
+	}
+
+	/** INVPCID (SDM Vol. 2A). */
+	private invalidateContext(record: number): void {
+		const { state, operands, paging } = this.core;
+		const size = state.mode64 ? 8 : 4;
+		const type = operands.readRegister(operands.register(record, 0), size);
+		const typeHigh = size === 8 ? operands.high : 0;
+		const low = operands.readMemory(record, 8);
+		const reserved = (low & ~PCID) | operands.high;
+		const linearLow = operands.readMemory(record, 8, 8) | 0;
+		const linearHigh = state.mode64 ? operands.high : 0;
+		if (typeHigh !== 0 || type >>> 0 > Invalidation.allContexts || reserved !== 0) throw badValue();
+		const identified = (state.cr4 & Cr4.PCIDE) !== 0;
+		if (type === Invalidation.everything || type === Invalidation.allContexts) {
+			paging.flush();
+			return;
+		}
+		const identifier = low & PCID;
+		if (!identified && identifier !== 0) throw badValue();
+		if (type === Invalidation.address) {
+			if (!isCanonical(linearHigh)) throw badValue();
+			paging.flushPage(linearLow, linearHigh);
+		} else paging.flushContext(identifier, identified ? state.i32[State.cr3 >> 2]! & PCID : 0);
 	}
 
 	private instructions(): Record<string, Helper> {
@@ -174,6 +211,13 @@ export class ControlRegisters {
 				const high = state.mode64 ? Number(BigInt.asIntN(32, linear >> 32n)) : 0;
 				// In 64-bit mode a non-canonical address makes it a no-op (SDM Vol. 2A, INVLPG).
 				if (isCanonical(high)) core.paging.flushPage(low, high);
+				return operands.advance(record, core.leave());
+			},
+			invpcid: (record) => {
+				if (!this.features.pcid) throw new Fault(Vector.invalidOpcode);
+				// It is not recognized in virtual-8086 mode, where CPL is 3.
+				requireCpl0();
+				this.invalidateContext(record);
 				return operands.advance(record, core.leave());
 			},
 			invd: nothing,

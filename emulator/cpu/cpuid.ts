@@ -3,6 +3,7 @@
 import { type Helper, Outcome } from "../engine/helper.ts";
 import { State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
+import { XCR0_SUPPORTED, XSAVE_AREA_BYTES } from "./extended-state.ts";
 import { apicBaseSlot } from "./model-specific-registers.ts";
 import { PHYSICAL_ADDRESS_BITS } from "./paging.ts";
 import { PROCESSOR_SIGNATURE } from "./processor-state.ts";
@@ -20,6 +21,10 @@ export interface ProcessorFeatures {
 	readonly fsgsbase: boolean;
 	/** User-mode instruction prevention. */
 	readonly umip: boolean;
+	/** Process-context identifiers and INVPCID. */
+	readonly pcid: boolean;
+	/** XSAVE and its kin, for x87 and SSE state. */
+	readonly xsave: boolean;
 	/** Virtual-machine extensions. */
 	readonly vmx: boolean;
 }
@@ -30,6 +35,8 @@ export const DEFAULT_FEATURES: ProcessorFeatures = {
 	smap: true,
 	fsgsbase: true,
 	umip: true,
+	pcid: true,
+	xsave: true,
 	vmx: true,
 };
 
@@ -48,6 +55,8 @@ export function supportedCr4(features: ProcessorFeatures): number {
 		Cr4.OSFXSR |
 		Cr4.OSXMMEXCPT |
 		(features.umip ? Cr4.UMIP : 0) |
+		(features.pcid ? Cr4.PCIDE : 0) |
+		(features.xsave ? Cr4.OSXSAVE : 0) |
 		(features.vmx ? Cr4.VMXE : 0) |
 		(features.smep ? Cr4.SMEP : 0) |
 		(features.smap ? Cr4.SMAP : 0) |
@@ -68,7 +77,7 @@ function characters(text: string, at: number): number {
 // (vendor, family, model) and treats a vendor that it does not know as a processor without them (arch/x86/kernel/cpu/).
 const VENDOR = "GenuineIntel";
 const BRAND = "Hyperscope x86-64 processor".padEnd(48, "\0");
-const HIGHEST_BASIC = 7;
+const HIGHEST_BASIC = 0xd;
 const HIGHEST_EXTENDED = 0x80000008;
 
 /** CPUID.1:EDX (SDM Vol. 2A Table 3-11). */
@@ -98,6 +107,14 @@ const BASIC_FEATURES = {
 /** CPUID.1:ECX (SDM Vol. 2A Table 3-10). */
 const MORE_FEATURES = { SSE3: 1 << 0, SSSE3: 1 << 9 } as const;
 const APIC = 1 << 9;
+const PCID = 1 << 17;
+const XSAVE = 1 << 26;
+/** CPUID.1:ECX: CR4.OSXSAVE is set. */
+const OSXSAVE = 1 << 27;
+/** CPUID.7.0:EBX. */
+const INVPCID = 1 << 10;
+/** CPUID.(EAX=0DH,ECX=1):EAX. */
+const XSAVEOPT = 1 << 0;
 const VMX = 1 << 5;
 /** CPUID.1:ECX, with a local APIC. */
 const APIC_FEATURES = { X2APIC: 1 << 21, TSC_DEADLINE: 1 << 24 } as const;
@@ -116,14 +133,20 @@ const CACHES: readonly Leaf[] = [
 	[0x143, (7 << 22) | 63, 4095, 0],
 ];
 
+/** What CPUID tells of the processor's current state. */
+export interface CpuidContext {
+	readonly mode64: boolean;
+	readonly cr4: number;
+}
+
 export class Cpuid {
 	constructor(
 		private readonly core: ProcessorCore,
 		private readonly features: ProcessorFeatures,
 	) {}
 
-	/** The registers that CPUID gives for EAX = `leaf` and ECX = `subleaf`. */
-	query(leaf: number, subleaf: number): Leaf {
+	/** The registers that CPUID gives for EAX = `leaf` and ECX = `subleaf`. @param context of the processor that asks, when it is another */
+	query(leaf: number, subleaf: number, context: CpuidContext = this.core.state): Leaf {
 		const { features } = this;
 		const { state } = this.core;
 		switch (leaf >>> 0) {
@@ -132,7 +155,13 @@ export class Cpuid {
 			case 1: {
 				// CLFLUSH line of 8 quadwords; APIC id 0. The APIC bit follows the global enable of IA32_APIC_BASE (SDM Vol. 3A §10.4.3).
 				const enabled = features.apic && (state.i32[apicBaseSlot >> 2]! & 0x800) !== 0;
-				const more = union(MORE_FEATURES) | (features.apic ? union(APIC_FEATURES) : 0) | (features.vmx ? VMX : 0);
+				const more =
+					union(MORE_FEATURES) |
+					(features.apic ? union(APIC_FEATURES) : 0) |
+					(features.vmx ? VMX : 0) |
+					(features.pcid ? PCID : 0) |
+					(features.xsave ? XSAVE : 0) |
+					(context.cr4 & Cr4.OSXSAVE ? OSXSAVE : 0);
 				return [PROCESSOR_SIGNATURE, 0x0800, more, union(BASIC_FEATURES) | (enabled ? APIC : 0)];
 			}
 			case 2:
@@ -141,18 +170,29 @@ export class Cpuid {
 			case 4:
 				return CACHES[subleaf] ?? [0, 0, 0, 0];
 			case 7: {
-				const bits = (features.fsgsbase ? 1 : 0) | (features.smep ? 1 << 7 : 0) | (features.smap ? 1 << 20 : 0);
+				const bits =
+					(features.fsgsbase ? 1 : 0) |
+					(features.smep ? 1 << 7 : 0) |
+					(features.pcid ? INVPCID : 0) |
+					(features.smap ? 1 << 20 : 0);
 				return subleaf === 0 ? [0, bits, features.umip ? 1 << 2 : 0, 0] : [0, 0, 0, 0];
 			}
 			case 3:
 			case 5:
 			case 6:
+			case 8:
+			case 9:
+			case 0xa:
+			case 0xb:
+			case 0xc:
 				return [0, 0, 0, 0];
+			case 0xd:
+				return features.xsave ? this.extendedState(subleaf) : [0, 0, 0, 0];
 			case 0x80000000:
 				return [HIGHEST_EXTENDED, 0, 0, 0];
 			case 0x80000001:
 				// SYSCALL is reported in 64-bit mode only, the one mode that has it.
-				return [0, 0, LAHF64, union(EXTENDED_FEATURES) | (state.mode64 ? SYSCALL : 0)];
+				return [0, 0, LAHF64, union(EXTENDED_FEATURES) | (context.mode64 ? SYSCALL : 0)];
 			case 0x80000002:
 			case 0x80000003:
 			case 0x80000004: {
@@ -176,8 +216,14 @@ export class Cpuid {
 				return [(48 << 8) | PHYSICAL_ADDRESS_BITS, 0, 0, 0];
 			default:
 				// Beyond the highest leaf: the data of the highest basic leaf.
-				return this.query(HIGHEST_BASIC, subleaf);
+				return this.query(HIGHEST_BASIC, subleaf, context);
 		}
+	}
+
+	/** Leaf 0DH: the state that XSAVE saves, and the size of its area for XCR0 as it is and at most (SDM Vol. 1 §13.2). */
+	private extendedState(subleaf: number): Leaf {
+		if (subleaf === 0) return [XCR0_SUPPORTED, XSAVE_AREA_BYTES, XSAVE_AREA_BYTES, 0];
+		return subleaf === 1 ? [XSAVEOPT, 0, 0, 0] : [0, 0, 0, 0];
 	}
 
 	readonly cpuid: Helper = () => {

@@ -299,7 +299,21 @@ export class Paging {
 		this.state.tlb.flush();
 	}
 
-	/** Forgets the translation of one linear address, of its whole page when that is large (SDM Vol. 3A §4.10.4.1, INVLPG). */
+	/**
+	 * CR3 goes from one process-context identifier to another (SDM Vol. 3A §4.10.1). Marks of large pages stay: they are about all
+	 * identifiers. @param keep what is known of the new one may be used again
+	 */
+	switchContext(from: number, to: number, keep: boolean): void {
+		this.state.tlb.switchContext(from, to, keep);
+	}
+
+	/** Forgets the translations of one process-context identifier (INVPCID type 1). */
+	flushContext(identifier: number, current: number): void {
+		if (identifier === current) this.state.tlb.switchContext(current, current, false);
+		else this.state.tlb.forgetContext(identifier);
+	}
+
+	/** Forgets the translation of one linear address under every process-context identifier, of its whole page when that is large (SDM Vol. 3A §4.10.4.1, INVLPG). */
 	flushPage(low: number, high: number): void {
 		// The TLB holds a large page as pieces of 4 KBytes; what size the page had is known only by these marks.
 		const large = this.largePages[largePageMark(low, high)] === this.stamp;

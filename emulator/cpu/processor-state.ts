@@ -89,6 +89,7 @@ export class ProcessorState {
 		// The full tag word is 5555H, "zero" in every register: no register is empty.
 		this.i32[State.x87Tag >> 2] = 0xff;
 		this.i32[State.mxcsr >> 2] = 0x1f80;
+		this.i32[State.xcr0 >> 2] = 1;
 		this.mode = "real";
 		this.tlb.flush();
 		this.updateMode();

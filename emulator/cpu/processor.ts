@@ -11,6 +11,7 @@ import { ProcessorCore } from "./core.ts";
 import { Cpuid, DEFAULT_FEATURES, type ProcessorFeatures, supportedCr4 } from "./cpuid.ts";
 import { DebugRegisters, Dr6 } from "./debug-registers.ts";
 import { descriptorInstructions } from "./descriptor-instructions.ts";
+import { extendedStateInstructions } from "./extended-state.ts";
 import { FarTransfer } from "./far-transfer.ts";
 import { flagsInstructions } from "./flags-instructions.ts";
 import { floatingPointHelpers } from "./floating-point/index.ts";
@@ -104,6 +105,7 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 			...flagsInstructions(core, features),
 			...softwareInterrupts(core, this.delivery),
 			...systemCalls(core),
+			...extendedStateInstructions(core),
 			...floatingPointHelpers({
 				physical: surroundings.physical,
 				slowRead: (record, low, high, kind) => core.memory.slowRead(record, low, high, kind),
@@ -129,7 +131,6 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 			// CPUID reports none of these.
 			monitor: undefinedInstruction,
 			mwait: undefinedInstruction,
-			xgetbv: undefinedInstruction,
 			deviceNotAvailable: (_record, use) => this.deviceNotAvailable(use),
 		};
 		for (const name of VMX_HELPERS) helpers[name] = undefinedInstruction;

@@ -57,6 +57,8 @@ export const Cr4 = {
 	UMIP: 1 << 11,
 	VMXE: 1 << 13,
 	FSGSBASE: 1 << 16,
+	PCIDE: 1 << 17,
+	OSXSAVE: 1 << 18,
 	SMEP: 1 << 20,
 	SMAP: 1 << 21,
 } as const;

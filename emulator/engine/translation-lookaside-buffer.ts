@@ -10,12 +10,18 @@ const GENERATIONS = (1 << 11) - 1;
 
 export interface TlbState {
 	readonly generation: number;
+	readonly newest: number;
+	readonly contexts: readonly (readonly [identifier: number, generation: number])[];
 	readonly fills: number;
 	readonly flushes: number;
 }
 
 export class TranslationLookasideBuffer {
 	private generation = 1;
+	/** The highest generation that was ever used; those below it that are not in `contexts` are not used again. */
+	private newest = 1;
+	/** Generations of process-context identifiers other than the current one whose translations are still known. */
+	private readonly contexts = new Map<number, number>();
 	fills = 0;
 	flushes = 0;
 
@@ -25,11 +31,15 @@ export class TranslationLookasideBuffer {
 
 	/** What does not lie in the memory that the entries lie in. */
 	save(): TlbState {
-		return { generation: this.generation, fills: this.fills, flushes: this.flushes };
+		const { generation, newest, contexts, fills, flushes } = this;
+		return { generation, newest, contexts: [...contexts], fills, flushes };
 	}
 
-	restore({ generation, fills, flushes }: TlbState): void {
+	restore({ generation, newest, contexts, fills, flushes }: TlbState): void {
 		this.generation = generation;
+		this.newest = newest;
+		this.contexts.clear();
+		for (const [identifier, known] of contexts) this.contexts.set(identifier, known);
 		this.fills = fills;
 		this.flushes = flushes;
 	}
@@ -53,15 +63,44 @@ export class TranslationLookasideBuffer {
 
 	/** Forgets every translation (MOV to CR3, CR0, CR4, ...; SDM Vol. 3A §4.10.4). */
 	flush(): void {
+		this.contexts.clear();
+		this.beginGeneration();
+	}
+
+	private beginGeneration(): void {
 		this.flushes++;
-		if (++this.generation === GENERATIONS) {
-			this.generation = 1;
+		if (++this.newest === GENERATIONS) {
+			this.newest = 1;
+			this.contexts.clear();
 			this.clear();
 		}
+		this.generation = this.newest;
 		this.updateContext();
 	}
 
-	/** Forgets the translations of one linear page (low and high half of the address as i32). The jump cache, keyed by linear address, goes with it. */
+	/** Goes from one process-context identifier to another, or stays with it; `keep`: what is known of the new one stays (SDM Vol. 3A §4.10.4.1). */
+	switchContext(from: number, to: number, keep: boolean): void {
+		if (from === to) {
+			if (!keep) this.beginGeneration();
+			return;
+		}
+		this.contexts.set(from, this.generation);
+		const known = this.contexts.get(to);
+		this.contexts.delete(to);
+		if (known === undefined || !keep) {
+			this.beginGeneration();
+			return;
+		}
+		this.generation = known;
+		this.updateContext();
+	}
+
+	/** Forgets the translations of a process-context identifier that is not the current one. */
+	forgetContext(identifier: number): void {
+		this.contexts.delete(identifier);
+	}
+
+	/** Forgets the translations of one linear page in every context (low and high half of the address as i32). The jump cache, keyed by linear address, goes with it. */
 	flushPage(linearLow: number, _linearHigh: number): void {
 		const entry = Tlb.base + ((linearLow >>> 12) & (Tlb.entries - 1)) * Tlb.entrySize;
 		this.physical.i64[entry / 8] = NO_TAG;

@@ -90,6 +90,8 @@ export const State = {
 	x87DataSelector: 0x424,
 	/** i32 */
 	mxcsr: 0x428,
+	/** Extended control register 0: the state that XSAVE manages (SDM Vol. 3A §2.6). */
+	xcr0: 0x430,
 	cr0: 0x440,
 	cr2: 0x448,
 	cr3: 0x450,

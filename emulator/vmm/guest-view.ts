@@ -123,7 +123,7 @@ export class GuestView {
 			monitor.takeGuestRegisters();
 			for (let register = 0; register < 8; register++) monitor.registers.write32(register, state.gpr32(register));
 		} else if (/^(xmm|st|mm|mxcsr|fcw|fsw)/.test(lower)) {
-			host.u8.set(state.u8.subarray(State.xmm, State.mxcsr + 4), State.xmm);
+			host.u8.set(state.u8.subarray(State.xmm, State.xcr0 + 8), State.xmm);
 		} else throw new MachineError(`Register ${name} cannot be changed while a VMM runs the guest.`);
 	}
 }

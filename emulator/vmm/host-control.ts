@@ -143,12 +143,13 @@ export class HostControl {
 		this.host.tlb.flush();
 	}
 
-	/** CR0 and CR4 of the host follow what the guest says of x87, SSE, alignment and UMIP; paging and write protection are always on. */
+	/** CR0 and CR4 of the host follow what the guest says of x87, SSE, XSAVE, alignment and UMIP; paging and write protection are always on. */
 	followControls(cr0: number, cr4: number): void {
 		const { state } = this;
 		const own = HostCr0.PE | HostCr0.PG | HostCr0.WP | HostCr0.NE | HostCr0.ET;
 		state.cr0 = own | (cr0 & (Cr0.mp | Cr0.em | Cr0.ts | Cr0.am));
-		state.cr4 = HostCr4.PAE | (cr4 & (HostCr4.OSFXSR | HostCr4.OSXMMEXCPT | HostCr4.DE | HostCr4.UMIP));
+		const followed = HostCr4.OSFXSR | HostCr4.OSXMMEXCPT | HostCr4.DE | HostCr4.UMIP | HostCr4.OSXSAVE;
+		state.cr4 = HostCr4.PAE | (cr4 & followed);
 		state.updateMode();
 	}
 

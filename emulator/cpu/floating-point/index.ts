@@ -8,6 +8,7 @@ import { scalingHelpers } from "./x87-scaling.ts";
 import { transcendentalHelpers } from "./x87-transcendental.ts";
 import { transferHelpers } from "./x87-transfer.ts";
 import { type FloatingPointHost, X87Unit } from "./x87-unit.ts";
+import { xsaveHelpers } from "./xsave-area.ts";
 
 export type { FloatingPointHost } from "./x87-unit.ts";
 
@@ -20,6 +21,7 @@ export function floatingPointHelpers(host: FloatingPointHost): Record<string, He
 		...scalingHelpers(unit),
 		...transcendentalHelpers(unit),
 		...stateImageHelpers(unit),
+		...xsaveHelpers(unit),
 		...sseHelpers(host.physical),
 		"x87:pending": () => {
 			unit.checkPending();

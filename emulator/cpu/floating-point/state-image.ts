@@ -9,7 +9,7 @@ import { Kind } from "./binary-float.ts";
 import { unpackExtended } from "./extended.ts";
 import type { X87Unit } from "./x87-unit.ts";
 
-const MXCSR_MASK = 0xffff;
+export const MXCSR_MASK = 0xffff;
 const CR0_PE = 1;
 const EFLAGS_VM = 0x20000;
 const INITIAL_CONTROL = 0x37f;
@@ -34,7 +34,8 @@ function abridgedTag(tags: number): number {
 	return abridged;
 }
 
-function initialize(unit: X87Unit): void {
+/** FNINIT's state, but for the data registers, which keep what they have. */
+export function initializeX87(unit: X87Unit): void {
 	const { i32, i64 } = unit.host.physical;
 	unit.control = INITIAL_CONTROL;
 	unit.status = 0;
@@ -133,7 +134,7 @@ function saveImage(unit: X87Unit, record: number, flags: number): void {
 	bytes.set(head);
 	for (let index = 0; index < 8; index++) bytes.set(registerBytes(unit, index), head.length + index * 10);
 	unit.writeMemory(record, bytes);
-	initialize(unit);
+	initializeX87(unit);
 }
 
 function registerBytes(unit: X87Unit, index: number): Uint8Array {
@@ -161,12 +162,13 @@ function xmmCount(unit: X87Unit): number {
 	return unit.host.physical.i32[State.codeSize >> 2] === 3 ? 16 : 8;
 }
 
+const MXCSR_OFFSET = 24;
 const XMM_OFFSET = 160;
 
-function fxsave(unit: X87Unit, record: number, flags: number): void {
+/** The x87 state as it lies in the first 160 bytes of the image; the place of MXCSR is empty. */
+export function x87Region(unit: X87Unit, flags: number): Uint8Array {
 	const { i32, i64 } = unit.host.physical;
-	const length = XMM_OFFSET + xmmCount(unit) * 16;
-	const bytes = new Uint8Array(length);
+	const bytes = new Uint8Array(XMM_OFFSET);
 	const view = new DataView(bytes.buffer);
 	view.setUint16(0, unit.control, true);
 	view.setUint16(2, unit.status, true);
@@ -181,22 +183,56 @@ function fxsave(unit: X87Unit, record: number, flags: number): void {
 		view.setInt32(16, i32[State.x87DataPointer >> 2]!, true);
 		view.setUint16(20, i32[State.x87DataSelector >> 2]!, true);
 	}
-	view.setInt32(24, i32[State.mxcsr >> 2]!, true);
-	view.setInt32(28, MXCSR_MASK, true);
 	for (let index = 0; index < 8; index++) bytes.set(registerBytes(unit, index), 32 + index * 16);
-	bytes.set(unit.u8.subarray(State.xmm, State.xmm + xmmCount(unit) * 16), XMM_OFFSET);
+	return bytes;
+}
+
+/** MXCSR and MXCSR_MASK. */
+export function mxcsrOf(unit: X87Unit): Uint8Array {
+	const bytes = new Uint8Array(8);
+	const view = new DataView(bytes.buffer);
+	view.setInt32(0, unit.host.physical.i32[State.mxcsr >> 2]!, true);
+	view.setInt32(4, MXCSR_MASK, true);
+	return bytes;
+}
+
+export function setMxcsr(unit: X87Unit, value: number): void {
+	unit.host.physical.i32[State.mxcsr >> 2] = value;
+}
+
+/** The XMM registers of the mode. */
+export function xmmRegion(unit: X87Unit): Uint8Array {
+	return unit.u8.slice(State.xmm, State.xmm + xmmCount(unit) * 16);
+}
+
+export function setXmmRegion(unit: X87Unit, bytes: Uint8Array): void {
+	unit.u8.set(bytes.subarray(0, xmmCount(unit) * 16), State.xmm);
+}
+
+function fxsave(unit: X87Unit, record: number, flags: number): void {
+	const xmm = xmmRegion(unit);
+	const bytes = new Uint8Array(XMM_OFFSET + xmm.length);
+	bytes.set(x87Region(unit, flags));
+	bytes.set(mxcsrOf(unit), MXCSR_OFFSET);
+	bytes.set(xmm, XMM_OFFSET);
 	// The operand is 512 bytes long, though its last bytes are not written (SDM Vol. 1 §10.5.1).
 	unit.writeMemory(record, bytes, 512);
 }
 
 /** @throws {Fault} #GP(0) when a reserved bit of MXCSR is set in the image. */
 function fxrstor(unit: X87Unit, record: number, flags: number): void {
-	const { i32, i64 } = unit.host.physical;
 	const bytes = unit.readMemory(record, 512);
-	const view = new DataView(bytes.buffer);
-	const mxcsr = view.getInt32(24, true);
+	const mxcsr = new DataView(bytes.buffer).getInt32(MXCSR_OFFSET, true);
 	if (mxcsr & ~MXCSR_MASK) throw new Fault(Vector.generalProtection, 0);
-	i32[State.mxcsr >> 2] = mxcsr;
+	setMxcsr(unit, mxcsr);
+	loadX87Region(unit, bytes, flags);
+	setXmmRegion(unit, bytes.subarray(XMM_OFFSET));
+}
+
+/** Loads the x87 state from the first 160 bytes of an image. */
+export function loadX87Region(unit: X87Unit, bytes: Uint8Array, flags: number): void {
+	const { i32, i64 } = unit.host.physical;
+	const view = new DataView(bytes.buffer, bytes.byteOffset);
 	unit.status = view.getUint16(2, true);
 	unit.tag = bytes[4]!;
 	unit.control = view.getUint16(0, true);
@@ -214,7 +250,6 @@ function fxrstor(unit: X87Unit, record: number, flags: number): void {
 	}
 	for (let index = 0; index < 8; index++)
 		setRegisterBytes(unit, index, bytes.subarray(32 + index * 16, 32 + index * 16 + 10));
-	unit.u8.set(bytes.subarray(XMM_OFFSET, XMM_OFFSET + xmmCount(unit) * 16), State.xmm);
 }
 
 export function stateImageHelpers(unit: X87Unit): Record<string, Helper> {

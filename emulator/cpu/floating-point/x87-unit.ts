@@ -248,18 +248,13 @@ export class X87Unit {
 	/**
 	 * Writes the memory operand from bytes, all or nothing as far as faults go.
 	 * @param operandSize bytes that have to be writable, when more than are written.
+	 * @param displacement of the bytes in the operand.
 	 * @throws {Fault}
 	 */
-	writeMemory(record: number, bytes: Uint8Array, operandSize = bytes.length): void {
+	writeMemory(record: number, bytes: Uint8Array, operandSize = bytes.length, displacement = 0): void {
 		const segment = this.records.segment(record) as SegmentIndex;
-		const start = this.records.effectiveAddress(record);
-		if (operandSize > CHUNK)
-			this.host.probeWrite(
-				segment,
-				Number(BigInt.asIntN(32, start)),
-				Number(BigInt.asIntN(32, start >> 32n)),
-				operandSize,
-			);
+		const start = this.records.effectiveAddress(record) + BigInt(displacement);
+		if (operandSize > CHUNK) this.probeWrite(record, operandSize, displacement);
 		for (let done = 0; done < bytes.length; done += CHUNK) {
 			const part = bytes.subarray(done, Math.min(done + CHUNK, bytes.length));
 			this.u8.set(part, State.exchange);
@@ -267,10 +262,18 @@ export class X87Unit {
 		}
 	}
 
-	/** Reads the memory operand. @throws {Fault} */
-	readMemory(record: number, length: number): Uint8Array {
+	/** Raises what a write of so many bytes of the memory operand would raise, without writing. @throws {Fault} */
+	probeWrite(record: number, size: number, displacement = 0): void {
+		const offset = this.records.maskAddress(record, this.records.effectiveAddress(record) + BigInt(displacement));
+		const low = Number(BigInt.asIntN(32, offset));
+		const high = Number(BigInt.asIntN(32, offset >> 32n));
+		this.host.probeWrite(this.records.segment(record) as SegmentIndex, low, high, size);
+	}
+
+	/** Reads bytes of the memory operand. @throws {Fault} */
+	readMemory(record: number, length: number, displacement = 0): Uint8Array {
 		const segment = this.records.segment(record) as SegmentIndex;
-		const start = this.records.effectiveAddress(record);
+		const start = this.records.effectiveAddress(record) + BigInt(displacement);
 		const bytes = new Uint8Array(length);
 		for (let done = 0; done < length; done += CHUNK) {
 			const size = Math.min(CHUNK, length - done);

@@ -45,6 +45,7 @@ export const Secondary = {
 	unrestrictedGuest: 1 << 7,
 	apicRegisterVirtualization: 1 << 8,
 	virtualInterruptDelivery: 1 << 9,
+	enableInvpcid: 1 << 12,
 	enableVmFunctions: 1 << 13,
 	vmcsShadowing: 1 << 14,
 	enablePml: 1 << 17,

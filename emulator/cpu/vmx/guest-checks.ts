@@ -51,6 +51,11 @@ const controlRegisters: readonly EntryRule[] = [
 		(c) => !isLongModeGuest(c) || (cr4(c) & Cr4.PAE) !== 0,
 	),
 	rule(
+		"guestCr4",
+		"must have PCIDE clear without IA-32e mode",
+		(c) => isLongModeGuest(c) || (cr4(c) & Cr4.PCIDE) === 0,
+	),
+	rule(
 		"guestCr3",
 		"must be within the physical-address width",
 		(c) => c.wide("guestCr3") >> BigInt(c.addressBits) === 0n,

@@ -72,6 +72,11 @@ export const hostRules: readonly EntryRule[] = [
 	),
 	rule(
 		"hostCr4",
+		"must have PCIDE clear for a 32-bit host",
+		(c) => long(c) || (c.wide("hostCr4") & BigInt(Cr4.PCIDE)) === 0n,
+	),
+	rule(
+		"hostCr4",
 		"must have PAE set for a 64-bit host",
 		(c) => !long(c) || (c.wide("hostCr4") & BigInt(Cr4.PAE)) !== 0n,
 	),

@@ -27,7 +27,8 @@ export function loadHostState(core: ProcessorCore, vmcs: VmcsMemory): boolean {
 	const long = (exit & ExitControl.hostAddressSpaceSize) !== 0;
 	state.cr0 = (vmcs.read32(Vmcs.hostCr0) & ~CR0_KEPT) | (state.cr0 & CR0_KEPT);
 	setWord(state, State.cr3, vmcs.read(Vmcs.hostCr3));
-	state.cr4 = vmcs.read32(Vmcs.hostCr4) | (long ? Cr4.PAE : 0);
+	const cr4 = vmcs.read32(Vmcs.hostCr4);
+	state.cr4 = long ? cr4 | Cr4.PAE : cr4 & ~Cr4.PCIDE;
 	setWord(state, State.dr + 7 * 8, 0x400n);
 	setWord(state, MsrPlace.IA32_DEBUGCTL, 0n);
 	setWord(state, MsrPlace.IA32_SYSENTER_CS, BigInt(vmcs.read32(Vmcs.hostSysenterCs) >>> 0));

@@ -8,6 +8,7 @@ import { type Helper, Outcome } from "../../engine/helper.ts";
 import { Record as Field, RecordFlags, Segment } from "../../isa/state.ts";
 import type { ControlRegisters } from "../control-registers.ts";
 import type { ProcessorCore } from "../core.ts";
+import { requireOsxsave } from "../extended-state.ts";
 import type { PortIo } from "../port-io.ts";
 import { Internal } from "../processor-state.ts";
 import { Cr0, Cr4 } from "../register-bits.ts";
@@ -77,7 +78,7 @@ export class InstructionExits {
 			throw new Fault(Vector.invalidOpcode);
 	}
 
-	/** CPUID, INVD and the VMX instructions (§26.1.2). */
+	/** CPUID, INVD, XSETBV and the VMX instructions (§26.1.2). */
 	private unconditional(): Record<string, Intercept> {
 		const vmx = (reason: number, information: (record: number) => VmExitInformation = () => ({})): Intercept => {
 			return (record) => {
@@ -110,6 +111,11 @@ export class InstructionExits {
 			vmread: (record) => this.vmcsAccess(record, false),
 			vmwrite: (record) => this.vmcsAccess(record, true),
 			vmfunc: (record) => this.vmx.vmfunc(record),
+			xsetbv: (record) => {
+				requireOsxsave(this.core.state.cr4);
+				this.requireCpl0();
+				return this.exit(record, ExitReasonNumber.xsetbv);
+			},
 		};
 	}
 
@@ -184,6 +190,15 @@ export class InstructionExits {
 				const offset = (BigInt(operands.offsetHigh >>> 0) << 32n) | BigInt(operands.offsetLow >>> 0);
 				const linear = linearAddress(core, operands.segmentOf(record), offset);
 				return this.exit(record, ExitReasonNumber.invlpg, linear);
+			},
+			/** "INVLPG exiting" is its control too, once INVPCID is enabled. */
+			invpcid: (record, parameter, next) => {
+				if (!(this.controls.secondary & Secondary.enableInvpcid)) throw new Fault(Vector.invalidOpcode);
+				this.requireCpl0();
+				if (!(this.controls.primary & Primary.invlpgExiting)) return next(record, parameter);
+				return this.exit(record, ExitReasonNumber.invpcid, displacement(core, record), {
+					instructionInformation: operandInformation(core, record) | (registerNumber(core, record, 0) << 28),
+				});
 			},
 			moveToDebug: (record, parameter, next) => this.debugRegister(record, parameter, next, false),
 			moveFromDebug: (record, parameter, next) => this.debugRegister(record, parameter, next, true),

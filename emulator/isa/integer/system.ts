@@ -71,6 +71,9 @@ export function defineSystem(table: InstructionTable): void {
 	table.define(/^Lsl_/, (o) => o.helper("lsl", o.size(0)));
 	table.define(/^Arpl_/, (o) => o.helper("arpl", 2));
 	helper(/^Invlpg_m$/, "invlpg", ends);
+	helper(/^Invpcid_r/, "invpcid", ends);
+	helper(/^Xgetbv$/, "xgetbv");
+	helper(/^Xsetbv$/, "xsetbv", ends);
 	table.define(/^Pause$/, (o) => o.f.if(o.state32(State.pauseTrap), () => o.helper("pause")));
 	helper(/^Invd$/, "invd");
 	helper(/^Wbinvd$/, "wbinvd");

@@ -19,6 +19,7 @@ import {
 
 const { i32, i64 } = ValueType;
 const options = { unit: "x87", cold: true } as const;
+const XSAVE_OPTIONS = { cold: true } as const;
 const ERROR_SUMMARY = 0x80;
 
 /** A waiting instruction: a pending exception comes first (SDM Vol. 1 §8.6). */
@@ -218,6 +219,13 @@ function defineControl(table: InstructionTable): void {
 	] as const) {
 		table.define(new RegExp(`^Fxsave${suffix}_m512byte$`), fastImage("x87:fxsave", flag), options);
 		table.define(new RegExp(`^Fxrstor${suffix}_m512byte$`), fastImage("x87:fxrstor", flag), options);
+		// These check CR4.OSXSAVE and CR0.TS themselves; CR0.EM does not stop them (SDM Vol. 1 §13.5.1).
+		for (const name of ["Xsave", "Xsaveopt", "Xrstor"])
+			table.define(
+				new RegExp(`^${name}${suffix}_mem$`),
+				(o) => o.helper(`x87:${name.toLowerCase()}`, flag),
+				XSAVE_OPTIONS,
+			);
 	}
 }
 

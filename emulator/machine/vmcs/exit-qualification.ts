@@ -127,6 +127,7 @@ const LAYOUTS: Readonly<Record<number, BitLayout>> = {
 			Reason.vmxon,
 			Reason.invept,
 			Reason.invvpid,
+			Reason.invpcid,
 			Reason.gdtrOrIdtr,
 			Reason.ldtrOrTr,
 		].map((reason) => [reason, plain("Displacement of the memory operand")]),
@@ -178,6 +179,7 @@ export function informationLayout(reason: number, value: bigint, qualification: 
 		case Reason.vmwrite:
 		case Reason.invept:
 		case Reason.invvpid:
+		case Reason.invpcid:
 			return [...operand(value), range(31, 28, "Second register", register)];
 		case Reason.vmclear:
 		case Reason.vmptrld:

@@ -129,6 +129,8 @@ export function exitOperands(reason: number, register: (number: number) => bigin
 			return [field("MSR", low(1))];
 		case Reason.wrmsr:
 			return [field("MSR", low(1)), field("value", (low(2) << 32n) | low(0))];
+		case Reason.xsetbv:
+			return [field("XCR", low(1)), field("value", (low(2) << 32n) | low(0))];
 		case Reason.vmcall:
 			return [field("RAX", register(0))];
 		default:

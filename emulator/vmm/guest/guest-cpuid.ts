@@ -3,8 +3,8 @@
 /** CPUID.1:EDX, not given on: VME (bit 1), MCE (7), MCA (14); APIC (9) is the guest's own. */
 const HIDDEN_EDX = (1 << 1) | (1 << 7) | (1 << 9) | (1 << 14);
 const APIC = 1 << 9;
-/** CPUID.1:ECX, not given on: MONITOR (bit 3), VMX (5), PCID (17), XSAVE (26), OSXSAVE (27). */
-const HIDDEN_ECX = (1 << 3) | (1 << 5) | (1 << 17) | (1 << 26) | (1 << 27);
+/** CPUID.1:ECX, not given on: MONITOR (bit 3), VMX (5), PCID (17). OSXSAVE is the host's, whose CR4 follows the guest's. */
+const HIDDEN_ECX = (1 << 3) | (1 << 5) | (1 << 17);
 /** CPUID.7.0:ECX, given on: UMIP (bit 2). EBX: nothing; SMEP and SMAP tell rings apart that the shadow does not. */
 const STRUCTURED_ECX = 1 << 2;
 /** CPUID.80000001H:EDX, given on: NX (bit 20). */
@@ -18,7 +18,6 @@ export function guestCpuid(leaf: number, [eax, ebx, ecx, edx]: CpuidLeaf, apicEn
 		case 1:
 			return [eax, ebx, ecx & ~HIDDEN_ECX, (edx & ~HIDDEN_EDX) | (apicEnabled ? APIC : 0)];
 		case 6:
-		case 0xd:
 			return [0, 0, 0, 0];
 		case 7:
 			return [0, 0, ecx & STRUCTURED_ECX, 0];

@@ -67,6 +67,7 @@ export const Cr4 = {
 	osfxsr: 0x200,
 	osxmmexcpt: 0x400,
 	umip: 0x800,
+	osxsave: 1 << 18,
 	smep: 1 << 20,
 	smap: 1 << 21,
 } as const;

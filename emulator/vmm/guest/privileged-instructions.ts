@@ -1,7 +1,8 @@
 // The instructions that the translator leaves to the VMM: privileged and sensitive ones, I/O, far transfers. Each changes
 // the vCPU and moves EIP, or throws the fault that the processor would raise (SDM Vol. 2, "Operation" of each).
 
-import { Segment, type SegmentIndex } from "../../isa/state.ts";
+import { isXcr0 } from "../../cpu/extended-state.ts";
+import { Segment, type SegmentIndex, State } from "../../isa/state.ts";
 import type { InstructionBytes } from "../translate/instruction-bytes.ts";
 import { GUEST_CR4 } from "../virtual-cpu.ts";
 import type { ControlTransfer } from "./control-transfer.ts";
@@ -68,7 +69,7 @@ export class PrivilegedInstructions {
 		const { registers } = this.guest;
 		this.operands.begin(i);
 		this.moved = false;
-		const known = i.opcode < 0x100 ? this.oneByte(i, next) : this.twoBytes(i);
+		const known = i.opcode < 0x100 ? this.oneByte(i, next) : this.longer(i);
 		if (known && !this.moved) registers.eip = next;
 		return known;
 	}
@@ -254,7 +255,7 @@ export class PrivilegedInstructions {
 		return selector;
 	}
 
-	private twoBytes(i: InstructionBytes): boolean {
+	private longer(i: InstructionBytes): boolean {
 		const { guest, operands, transfer } = this;
 		const { vcpu, registers } = guest;
 		switch (i.opcode) {
@@ -336,6 +337,9 @@ export class PrivilegedInstructions {
 				registers.write(i.reg, size, offset);
 				return true;
 			}
+			// INVPCID, which CPUID does not announce.
+			case 0x0f3882:
+				throw new GuestFault(invalidOpcode);
 			default:
 				return false;
 		}
@@ -415,10 +419,14 @@ export class PrivilegedInstructions {
 		guest.vcpu.tr.access = accessOf(found) | 2;
 	}
 
-	/** SGDT SIDT LGDT LIDT SMSW LMSW INVLPG. */
+	/** SGDT SIDT LGDT LIDT SMSW LMSW INVLPG XGETBV XSETBV. */
 	private group7(i: InstructionBytes): boolean {
 		const { guest, operands, surroundings } = this;
 		const { vcpu } = guest;
+		if (!i.inMemory && i.reg === 2 && i.rm < 2) {
+			this.extendedControl(i.rm === 1);
+			return true;
+		}
 		if (!i.inMemory && i.reg !== 4 && i.reg !== 6) throw new GuestFault(invalidOpcode);
 		switch (i.reg) {
 			case 0:
@@ -459,6 +467,22 @@ export class PrivilegedInstructions {
 			default:
 				throw new GuestFault(invalidOpcode);
 		}
+	}
+
+	/** XGETBV, XSETBV: XCR0 is always the guest's (SDM Vol. 2). */
+	private extendedControl(writes: boolean): void {
+		const { vcpu, registers, host } = this.guest;
+		if ((vcpu.cr4 & Cr4.osxsave) === 0) throw new GuestFault(invalidOpcode);
+		if (writes) this.requirePrivilege();
+		if (registers.read32(ECX) !== 0) throw new GuestFault(generalProtection, 0);
+		if (!writes) {
+			registers.write32(EAX, host.i32[State.xcr0 >> 2]!);
+			registers.write32(EDX, 0);
+			return;
+		}
+		const value = registers.read32(EAX);
+		if (!isXcr0(value, registers.read32(EDX))) throw new GuestFault(generalProtection, 0);
+		host.i32[State.xcr0 >> 2] = value;
 	}
 
 	private readControl(number: number): number {

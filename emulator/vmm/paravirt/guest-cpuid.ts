@@ -6,10 +6,10 @@ import type { Domain } from "./domain.ts";
 
 type Leaf = readonly [eax: number, ebx: number, ecx: number, edx: number];
 
-/** CPUID.1:EDX: VME, PSE, PGE, SEP, MTRR and PSE-36 are not for guests. */
-const NO_BASIC = (1 << 1) | (1 << 3) | (1 << 11) | (1 << 12) | (1 << 13) | (1 << 17);
-/** CPUID.1:ECX: VMX, x2APIC and the TSC deadline. */
-const NO_MORE = (1 << 5) | (1 << 21) | (1 << 24);
+/** CPUID.1:EDX: VME, PSE, MCE, PGE, SEP, MTRR and PSE-36 are not for guests. */
+const NO_BASIC = (1 << 1) | (1 << 3) | (1 << 7) | (1 << 11) | (1 << 12) | (1 << 13) | (1 << 17);
+/** CPUID.1:ECX: VMX, PCID, x2APIC, the TSC deadline, XSAVE and OSXSAVE. */
+const NO_MORE = (1 << 5) | (1 << 17) | (1 << 21) | (1 << 24) | (1 << 26) | (1 << 27);
 const HYPERVISOR = 1 << 31;
 /** CPUID.80000001H:EDX: pages of 1 GByte, RDTSCP. */
 const NO_EXTENDED = (1 << 26) | (1 << 27);
@@ -27,7 +27,9 @@ export function guestCpuid(cpuid: Cpuid, domain: Domain, leaf: number, subleaf: 
 	switch (leaf >>> 0) {
 		case 1:
 			return [eax, ebx, (ecx & ~NO_MORE) | HYPERVISOR, edx & ~NO_BASIC];
-		// SMEP, SMAP, FSGSBASE and UMIP are not offered.
+		case 0xd:
+			return [0, 0, 0, 0];
+		// SMEP, SMAP, FSGSBASE, INVPCID and UMIP are not offered.
 		case 7:
 			return [eax, 0, 0, 0];
 		case 0x80000001: {

@@ -96,6 +96,7 @@ const ONE_BYTE = new Map<number, InstructionClass>([
 	[0x0fb5, "callout"],
 	[0x0fb9, "trap"],
 	[0x0fff, "trap"],
+	[0x0f3882, "callout"],
 ]);
 
 /** One-byte opcodes that address memory without ModRM: string instructions, XLAT, MOV with an absolute address. */

@@ -14,6 +14,9 @@ import type { HostFrames } from "../host-frames.ts";
 import { EptRights, ExtendedPageTableBuilder } from "./extended-page-table-builder.ts";
 import type { GuestMmu, MmuOutcome } from "./guest-mmu.ts";
 
+/** Without page faults of the VMM's own, the guest's process-context identifiers are the hardware's. */
+const SECONDARY = Secondary.enableEpt | Secondary.unrestrictedGuest | Secondary.enableInvpcid;
+
 export class EptMmu implements GuestMmu {
 	readonly kind = "ept";
 	readonly ownedCr0 = 0;
@@ -37,10 +40,7 @@ export class EptMmu implements GuestMmu {
 	}
 
 	configure(vmcs: VmcsMemory): void {
-		vmcs.write32(
-			Vmcs.secondaryControls,
-			vmcs.read32(Vmcs.secondaryControls) | Secondary.enableEpt | Secondary.unrestrictedGuest,
-		);
+		vmcs.write32(Vmcs.secondaryControls, vmcs.read32(Vmcs.secondaryControls) | SECONDARY);
 		vmcs.write(Vmcs.eptPointer, this.tables.pointer);
 	}
 

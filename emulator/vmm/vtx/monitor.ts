@@ -267,6 +267,7 @@ export class Monitor {
 			case ExitReasonNumber.controlRegister:
 			case ExitReasonNumber.rdmsr:
 			case ExitReasonNumber.wrmsr:
+			case ExitReasonNumber.xsetbv:
 			case ExitReasonNumber.invd:
 			case ExitReasonNumber.wbinvd:
 			case ExitReasonNumber.getsec:
@@ -357,7 +358,10 @@ export class Monitor {
 	/** The answers of a processor with the guest's features: no VMX. */
 	private cpuid(): void {
 		const { state } = this.control;
-		const [eax, ebx, ecx, edx] = this.emulator.processor.cpuid.query(state.gpr32(RAX), state.gpr32(RCX));
+		const { cpuid } = this.emulator.processor;
+		const mode64 = (this.vmcs.read32(Vmcs.guestCsAccess) & (1 << 13)) !== 0;
+		const context = { mode64, cr4: this.vmcs.read32(Vmcs.guestCr4) };
+		const [eax, ebx, ecx, edx] = cpuid.query(state.gpr32(RAX), state.gpr32(RCX), context);
 		state.setGpr32(RAX, eax);
 		state.setGpr32(RBX, ebx);
 		state.setGpr32(RCX, ecx);

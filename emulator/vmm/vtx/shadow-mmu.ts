@@ -24,7 +24,7 @@ import type { GuestException, GuestMmu, MmuOutcome } from "./guest-mmu.ts";
 /** Bits of CR0 that paging hangs on, and PE, which VMX operation without unrestricted guests fixes (SDM Vol. 3C §24.8). */
 const OWNED_CR0 = Cr0.PE | Cr0.PG | Cr0.WP;
 /** PGE too: a change of it loads the PDPTE registers (SDM Vol. 3A §4.4.1). */
-const OWNED_CR4 = SHADOWED_CR4 | Cr4.PSE | Cr4.PGE;
+const OWNED_CR4 = SHADOWED_CR4 | Cr4.PSE | Cr4.PGE | Cr4.PCIDE;
 const IA32_EFER = 0xc0000080;
 
 export class ShadowMmu implements GuestMmu {

@@ -23,7 +23,7 @@ const OWNED_CR4 = Cr4.VMXE;
 
 /** Bytes of the state that are the guest's in the host's processor also while the VMM works: [start, end). */
 const LIVE: readonly (readonly [start: number, end: number])[] = [
-	[State.xmm, State.mxcsr + 4],
+	[State.xmm, State.xcr0 + 8],
 	[State.cr2, State.cr2 + 8],
 	[State.dr, State.dr + 4 * 8],
 	[State.dr + 6 * 8, State.dr + 7 * 8],
@@ -53,7 +53,8 @@ export class VirtualProcessor {
 			timestamp: () => host.now(),
 			retired: parts.retired ?? (() => host.engine.retired),
 			...(parts.ferr ? { ferr: parts.ferr } : {}),
-			features: { vmx: false },
+			// Above shadow page tables the hardware's CR3 is no CR3 of the guest, and has no identifier of its.
+			features: { vmx: false, pcid: mmu.kind === "ept" },
 		});
 		this.state = this.processor.core.state;
 	}
