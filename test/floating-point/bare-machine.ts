@@ -9,6 +9,8 @@ import { Segment, State } from "../../emulator/isa/state.ts";
 
 export const CODE = 0x10000;
 export const DATA = 0x200000;
+/** An XSAVE area, and some bytes behind it. */
+export const DATA_BYTES = 640;
 
 /** Registers and memory that a test gives and gets back. `fx` has the layout of FXSAVE64. */
 export interface InstructionState {
@@ -16,11 +18,14 @@ export interface InstructionState {
 	/** RAX, RCX, RDX, RBX; RSI and RDI hold DATA. */
 	gpr: BigUint64Array;
 	flags: bigint;
-	/** 512 bytes at DATA. */
+	/** DATA_BYTES at DATA. */
 	data: Uint8Array;
 	/** Vector of the exception, -1 when there was none. */
 	vector: number;
 }
+
+/** OSFXSR, OSXMMEXCPT, OSXSAVE. */
+const CR4 = 0x40600;
 
 export class BareMachine {
 	private readonly physical = new PhysicalMemory(0x400000);
@@ -50,7 +55,8 @@ export class BareMachine {
 		});
 		const { state } = this.processor.core;
 		state.cr0 = 0x21;
-		state.cr4 = 0x600;
+		state.cr4 = CR4;
+		this.physical.i32[State.xcr0 >> 2] = 3;
 		state.efer = 0x500;
 		for (const segment of [Segment.ds, Segment.es, Segment.ss])
 			state.setSegment(segment, 0x10, 0xc093, 0, 0, 0xffffffff | 0);
@@ -102,7 +108,7 @@ export class BareMachine {
 		after.set(u8.subarray(State.xmm, State.xmm + 256), 160);
 		const gpr = new BigUint64Array(4);
 		for (let n = 0; n < 4; n++) gpr[n] = BigInt.asUintN(64, i64[(State.gpr >> 3) + n]!);
-		const data = this.physical.peek(DATA, 512)!;
+		const data = this.physical.peek(DATA, DATA_BYTES)!;
 		return { fx: after, gpr, flags: this.flags(), data, vector: this.vector };
 	}
 

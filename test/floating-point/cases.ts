@@ -2,7 +2,7 @@
 
 import { Code, Decoder, DecoderOptions, Instruction, OpKind, Register } from "iced-x86";
 import { nameOfCode } from "../../emulator/isa/row.ts";
-import { DATA, type InstructionState } from "./bare-machine.ts";
+import { DATA, DATA_BYTES, type InstructionState } from "./bare-machine.ts";
 
 /** Deterministic random numbers (xorshift), so that a failure can be repeated from its seed. */
 export class Random {
@@ -269,7 +269,7 @@ export function randomState(random: Random, choices: StateChoices = {}): Instruc
 	if (choices.ordinary) view.setUint32(24, 0x1fa0, true);
 	const flavour = choices.ordinary ? 3 + random.below(2) : random.below(3);
 	fillLanes(view, 160, 256, flavour, random);
-	const data = new Uint8Array(512);
+	const data = new Uint8Array(DATA_BYTES);
 	fillLanes(new DataView(data.buffer), 0, 64, flavour, random);
 	const memory = random.below(4);
 	if (memory === 0) {
@@ -332,8 +332,8 @@ export function differences(
 			found.push(`${name} is ${actual.gpr[n]!.toString(16)}, the processor's ${expected.gpr[n]!.toString(16)}`);
 	if ((actual.flags ^ expected.flags) & comparedFlags)
 		found.push(`EFLAGS ${actual.flags.toString(16)}, the processor's ${(expected.flags & comparedFlags).toString(16)}`);
-	const memory = hex(actual.data, 0, 512);
-	const memoryExpected = hex(expected.data, 0, 512);
+	const memory = hex(actual.data, 0, DATA_BYTES);
+	const memoryExpected = hex(expected.data, 0, DATA_BYTES);
 	if (memory !== memoryExpected) found.push(`memory ${memory}, the processor's ${memoryExpected}`);
 	return found;
 }

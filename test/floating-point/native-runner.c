@@ -1,5 +1,5 @@
 /* Runs single instructions on the processor of this machine. For each case on stdin, a struct request; on stdout a struct reply.
-   RSI and RDI point at the 512 bytes of data, as in bare-machine.ts. */
+   RSI and RDI point at the bytes of data, as in bare-machine.ts. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <signal.h>
@@ -11,13 +11,14 @@
 
 #define CODE 0x10000UL
 #define DATA 0x200000UL
+#define DATA_BYTES 640
 
 struct state {
 	uint8_t fx[512];
 	uint64_t gpr[4];
 	uint64_t flags;
 	uint64_t vector;
-	uint8_t data[512];
+	uint8_t data[DATA_BYTES];
 };
 
 struct request {
@@ -96,10 +97,10 @@ int main(void) {
 	while (fread(&request, sizeof request, 1, stdin) == 1) {
 		memcpy(code, request.code, 16);
 		code[16] = 0xc3;
-		memcpy(data, request.state.data, 512);
+		memcpy(data, request.state.data, DATA_BYTES);
 		memset(&reply, 0, sizeof reply);
 		if (!sigsetjmp(escape, 1)) run();
-		memcpy(reply.data, data, 512);
+		memcpy(reply.data, data, DATA_BYTES);
 		fwrite(&reply, sizeof reply, 1, stdout);
 	}
 	return 0;

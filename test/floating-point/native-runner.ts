@@ -6,9 +6,9 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { InstructionState } from "./bare-machine.ts";
+import { DATA_BYTES, type InstructionState } from "./bare-machine.ts";
 
-const STATE_BYTES = 512 + 32 + 8 + 8 + 512;
+const STATE_BYTES = 512 + 32 + 8 + 8 + DATA_BYTES;
 const REQUEST_BYTES = 16 + STATE_BYTES;
 /** struct request is a multiple of 8 bytes; the reply is padded to the alignment of its type, not of the object. */
 const REPLY_BYTES = STATE_BYTES;
@@ -63,7 +63,7 @@ export function runNative(cases: readonly Case[]): InstructionState[] {
 			gpr,
 			flags: outputView.getBigUint64(at + 544, true),
 			vector: Number(BigInt.asIntN(32, outputView.getBigUint64(at + 552, true))),
-			data: output.slice(at + 560, at + 560 + 512),
+			data: output.slice(at + 560, at + 560 + DATA_BYTES),
 		};
 	});
 }

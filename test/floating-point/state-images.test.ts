@@ -79,6 +79,42 @@ suite("images against the processor of this machine", { skip }, () => {
 		compareImages([0x0f, 0xae, 0x0e], [], (state, random) => {
 			state.data.set(randomState(random).fx);
 		}));
+	for (const [name, opcode] of [
+		["XSAVE", [0x0f, 0xae, 0x26]],
+		["XSAVE64", [0x48, 0x0f, 0xae, 0x26]],
+		["XSAVEOPT", [0x0f, 0xae, 0x36]],
+		["XSAVEOPT64", [0x48, 0x0f, 0xae, 0x36]],
+	] as const)
+		test(`${name}: requested parts, the others and the header's other bits stay`, () =>
+			compareImages([...opcode], pointersAndMask, (state, random) => {
+				state.gpr[0] = BigInt(random.below(4));
+				state.gpr[2] = 0n;
+				for (let at = 0; at < 576; at++) state.data[at] = random.next();
+			}));
+	for (const [name, opcode] of [
+		["XRSTOR", [0x0f, 0xae, 0x2e]],
+		["XRSTOR64", [0x48, 0x0f, 0xae, 0x2e]],
+	] as const)
+		test(`${name}: loads, initializes or leaves each part; MXCSR and header are checked`, () =>
+			compareImages([...opcode], [], (state, random) => {
+				state.gpr[0] = BigInt(random.below(4));
+				state.gpr[2] = 0n;
+				state.data.set(randomState(random).fx);
+				state.data[512] = random.below(4);
+				// Reserved: bits of MXCSR, of XCOMP_BV, and the bytes behind it.
+				if (random.below(8) === 0) state.data[26] = 1;
+				if (random.below(8) === 0) state.data[random.pick([513, 519, 520, 527, 528, 535])] = 0x80;
+				// These are not.
+				if (random.below(4) === 0) state.data[536 + random.below(40)] = random.next();
+			}));
+	test("XSAVE, XSAVEOPT and XRSTOR of an area that is not aligned to 64 bytes", () => {
+		for (const code of [
+			[0x0f, 0xae, 0x66, 16],
+			[0x0f, 0xae, 0x76, 32],
+			[0x0f, 0xae, 0x6e, 48],
+		])
+			compareImages(code, []);
+	});
 	test("FLDCW", () =>
 		compareImages([0xd9, 0x2e], [], (state, random) => state.data.set([random.next(), random.next()])));
 	test("LDMXCSR", () =>

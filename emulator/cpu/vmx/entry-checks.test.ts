@@ -158,6 +158,7 @@ const GUEST: readonly Case[] = [
 	["guestCr4", { guestCr4: 0x2020 | (1 << 31) }],
 	["guestDebugctl", { entryControls: ENTRY | 4, guestDebugctl: 4 }],
 	["guestCr4", { guestCr4: 0x2000 }],
+	["guestCr4", { ...virtual8086(), guestCr4: 0x22020 }],
 	["guestCr3", { guestCr3: WIDE }],
 	["guestDr7", { entryControls: ENTRY | 4, guestDr7: 0x1_0000_0400n }],
 	["guestSysenterEsp", { guestSysenterEsp: NOT_CANONICAL }],

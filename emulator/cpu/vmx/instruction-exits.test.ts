@@ -91,6 +91,15 @@ const CASES: readonly Case[] = [
 		reason: Reason.invvpid,
 		information: AT_RDI | (RCX << 28),
 	},
+	{
+		name: "INVPCID RCX, [RDI]",
+		code: [0x66, 0x0f, 0x38, 0x82, 0x0f],
+		reason: Reason.invpcid,
+		primary: 1 << 9,
+		secondary: 1 << 12,
+		information: AT_RDI | (RCX << 28),
+	},
+	{ name: "XSETBV", code: [0x0f, 0x01, 0xd1], reason: Reason.xsetbv, set: { guestCr4: 0x42020 } },
 	{ name: "HLT", code: [0xf4], reason: Reason.hlt, primary: 1 << 7 },
 	{ name: "PAUSE", code: [0xf3, 0x90], reason: Reason.pause, primary: 1 << 30 },
 	{ name: "RDTSC", code: [0x0f, 0x31], reason: Reason.rdtsc, primary: 1 << 12 },
@@ -273,7 +282,7 @@ test("without its control no instruction exits", () => {
 	const machine = new VmxMachine();
 	const optional = CASES.filter(({ primary, secondary, set }) => primary || secondary || set);
 	for (const { name, code, registers } of optional.filter(
-		({ name }) => !/^(RDPMC|UD2|HLT|IN |OUT|REP|INS|MOV CR|L)/.test(name),
+		({ name }) => !/^(RDPMC|UD2|HLT|IN |OUT|REP|INS|INVPCID|XSETBV|MOV CR|L)/.test(name),
 	)) {
 		machine.operate().code(...code, 0x0f, 0xa2);
 		machine.set({ primaryControls: 0x04006172 }).secondary(1 << 3);
@@ -295,6 +304,9 @@ test("faults come before exits: privilege, undefined, I/O permission; RDTSCP wit
 		[[0x0f, 0x20, 0xc8], 6, {}],
 		[[0x0f, 0x01, 0xf9], 6, {}],
 		[[0x0f, 0x01, 0xd4], 6, {}],
+		[[0x66, 0x0f, 0x38, 0x82, 0x0f], 6, {}],
+		[[0x0f, 0x01, 0xd1], 6, {}],
+		[[0x0f, 0x01, 0xd1], 13, { ...user, guestCr4: 0x42020 }],
 	] as const) {
 		machine
 			.operate()
