@@ -39,7 +39,8 @@ const root = document.getElementById("root")!;
 
 function showTotals(body: FragmentsBody): void {
 	const left = body.continuationsLeft === 1 ? "1 continuation left" : `${body.continuationsLeft} continuations left`;
-	totals.textContent = `${body.total} fragments, ${left}; translation cache ${body.cacheStart} – ${body.cacheEnd}`;
+	const made = body.total === 1 ? "1 fragment" : `${body.total} fragments`;
+	totals.textContent = `${made}, ${left}; translation cache ${body.cacheStart} – ${body.cacheEnd}`;
 }
 
 async function showHashTable(): Promise<void> {

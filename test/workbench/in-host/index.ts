@@ -91,6 +91,35 @@ const tests: Record<string, () => Promise<void>> = {
 		});
 	},
 
+	"an image without symbols: its first stop opens the disassembly": async () => {
+		const bytes = await vscode.workspace.fs.readFile(vscode.Uri.joinPath(folder().uri, "kernel32.elf"));
+		// No section headers, so no symbols: e_shoff, and e_shnum with e_shstrndx (System V ABI, "ELF Header").
+		bytes.fill(0, 32, 36);
+		bytes.fill(0, 48, 52);
+		const bare = vscode.Uri.joinPath(folder().uri, "bare.elf");
+		await vscode.workspace.fs.writeFile(bare, bytes);
+		await stoppedSession({ program: bare.fsPath, stopOnEntry: true }, async () => {
+			const shown = () => vscode.window.tabGroups.all.some(({ activeTab }) => activeTab?.label === "Disassembly");
+			for (let wait = 0; wait < 200 && !shown(); wait++) await new Promise((resolve) => setTimeout(resolve, 50));
+			assert.equal(shown(), true);
+		});
+	},
+
+	"memory is read and written as the hex editor does it": async () => {
+		await stoppedSession({ stopOnEntry: true }, async (session) => {
+			const uri = (from: number, to: number) =>
+				vscode.Uri.from({
+					scheme: "vscode-debug-memory",
+					authority: session.id,
+					path: `/${encodeURIComponent("gpa:0x300000")}/memory.bin`,
+					query: `range=${from}:${to}`,
+				});
+			await vscode.workspace.fs.writeFile(uri(4, 6), Uint8Array.of(0x12, 0x34));
+			const read = await vscode.workspace.fs.readFile(uri(0, 8));
+			assert.deepEqual([...read], [0, 0, 0, 0, 0x12, 0x34, 0, 0]);
+		});
+	},
+
 	"a breakpoint in the kernel holds under binary translation": async () => {
 		const breakpoint = new vscode.FunctionBreakpoint("add_up");
 		vscode.debug.addBreakpoints([breakpoint]);
