@@ -93,8 +93,15 @@ export class CodeCache {
 	 * @param mode log2 of the code size in bytes (State.codeSize)
 	 * @param nextPage gives the physical page that follows linearly, for an instruction that crosses; it throws the fault of that fetch
 	 * @param ignoreBreakpoint a breakpoint at this very address is passed over; such a block is found by such lookups only
+	 * @param most instructions to decode at most when it is not known
 	 */
-	block(address: number, mode: number, nextPage: () => number, ignoreBreakpoint: boolean): number {
+	block(
+		address: number,
+		mode: number,
+		nextPage: () => number,
+		ignoreBreakpoint: boolean,
+		most: number = MAX_BLOCK,
+	): number {
 		const number = Math.floor(address / 4096);
 		const offset = address & 0xfff;
 		const passing = ignoreBreakpoint && (this.stops !== undefined || this.breakpointOffsets.has(offset));
@@ -105,7 +112,7 @@ export class CodeCache {
 		const key = offset | (mode << 13) | (passing ? 1 << 16 : 0);
 		const found = this.pages.get(number)?.blocks.get(key);
 		if (found && !found.dead && (found.following === undefined || found.following === nextPage())) return found.record;
-		return this.decode(number, offset, mode, key, nextPage, passing);
+		return this.decode(number, offset, mode, key, nextPage, passing, most);
 	}
 
 	/** True when the jump cache may keep the block. */
@@ -127,6 +134,7 @@ export class CodeCache {
 		key: number,
 		nextPage: () => number,
 		passing: boolean,
+		most: number,
 	): number {
 		const { physical } = this;
 		if (this.free + MAX_BLOCK_BYTES > SCRATCH - BlockHeader.size) this.flush();
@@ -140,7 +148,7 @@ export class CodeCache {
 		let crosses = false;
 		/** Length of the instruction that is stopped at. */
 		let stopped = 0;
-		while (instructions < MAX_BLOCK) {
+		while (instructions < most) {
 			if (instructions > 0 && this.breakpointOffsets.has(position)) break;
 			const decoded = position < 4096 ? this.decoder.next(at, bits, position) : undefined;
 			if (!decoded) {

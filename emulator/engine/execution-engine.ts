@@ -19,6 +19,8 @@ import type { TranslationLookasideBuffer } from "./translation-lookaside-buffer.
 const SLICE = 200_000;
 /** Instructions between two samples of where the processor is, which tell what is worth compiling. */
 const SAMPLE = 20_000;
+/** Instructions that are decoded at once while single ones are executed: most of them are not gone on with from there. */
+const DECODED_FOR_ONE = 4;
 /** Everything is interpreted, or hot code is compiled and the rest interpreted. */
 export type EngineTier = "interpreter" | "compiled";
 
@@ -163,7 +165,7 @@ export class ExecutionEngine implements InterpreterCalls {
 		i32[State.exitReason >> 2] = ExitReason.none;
 		const skipped = this.skipBreakpoint;
 		this.skipBreakpoint = false;
-		const record = this.find(skipped);
+		const record = this.find(skipped, returns ? 1 : count === 1 ? DECODED_FOR_ONE : undefined);
 		if (record === 0) return 0;
 		const wanted = skipped ? 1 : count;
 		if (!skipped && this.physical.u8[record + Record.remaining]! <= count) return record;
@@ -184,7 +186,7 @@ export class ExecutionEngine implements InterpreterCalls {
 	}
 
 	/** The block at State.rip; delivers the faults of fetching. 0 when generated code has to be left: exitReason says why. */
-	private find(ignoreBreakpoints: boolean): number {
+	private find(ignoreBreakpoints: boolean, most?: number): number {
 		const { i32, i64 } = this.physical;
 		for (;;) {
 			const rip = i64[State.rip >> 3]!;
@@ -199,7 +201,7 @@ export class ExecutionEngine implements InterpreterCalls {
 				const offset = address & 0xfff;
 				this.foundPage = Math.floor(address / 4096);
 				const mode = i32[State.codeSize >> 2]!;
-				const record = this.code.block(address, mode, this.nextPage, ignoreBreakpoints);
+				const record = this.code.block(address, mode, this.nextPage, ignoreBreakpoints, most);
 				i64[State.ripBase >> 3] = rip - BigInt(offset);
 				return record;
 			} catch (fault) {

@@ -12,7 +12,7 @@ import { counterAddress, dispatchAddress, FRAGMENTS, GUEST_MEMORY } from "./kern
 import { randomKernel } from "./random-kernel.ts";
 import { techniques } from "./techniques.ts";
 
-const FRAGMENTS_EACH = Number(process.env.HYPERSCOPE_FRAGMENTS ?? 600);
+const FRAGMENTS_EACH = Number(process.env.HYPERSCOPE_FRAGMENTS ?? 5000);
 const SEED = Number(process.env.HYPERSCOPE_SEED ?? 20061023);
 /** Instructions after which a fragment that has not come to its end is left. */
 const SLICE = 500;
