@@ -141,6 +141,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		forget,
 		remember: () => {
 			forget();
+			for (const processor of debuggee.machine.processors()) program.stoppedAt(processor.linearInstructionPointer());
 			if (slides.check()) breakpointRequests.placeAgain();
 			history.remember();
 		},

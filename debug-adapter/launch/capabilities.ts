@@ -34,7 +34,7 @@ export function capabilities(technique?: Technique): DebugProtocol.Capabilities 
 		supportsEvaluateForHovers: true,
 		supportsClipboardContext: true,
 		supportsCompletionsRequest: true,
-		completionTriggerCharacters: ["$", ".", "/"],
+		completionTriggerCharacters: ["$", ".", ">", "/"],
 		supportsModulesRequest: true,
 		supportsLoadedSourcesRequest: true,
 		supportsDisassembleRequest: true,

@@ -15,6 +15,11 @@ import {
 } from "../symbols/index.ts";
 import { fileName, SourcePaths } from "./source-paths.ts";
 
+/** Stops that are remembered. */
+const MOST_STOPS = 1024;
+/** A stop farther away than this says nothing of an instruction. */
+const NEAREST_STOP = 256n;
+
 /** The program in the guest as its symbol files describe it. */
 export class Program implements LineMap {
 	readonly table = new SymbolTable();
@@ -23,6 +28,8 @@ export class Program implements LineMap {
 	private readonly owners = new Map<SymbolFile, number>();
 	/** What each file was opened from, for opening it at another place. */
 	private readonly origins = new Map<SymbolFile, { readonly bytes: Uint8Array; readonly options: SymbolFileOptions }>();
+	/** Where the machine has stopped: each is the start of an instruction, also where no symbol tells. */
+	private readonly stops = new Set<bigint>();
 	/** Sentences that were said: a damaged file is complained of once, not at each step. */
 	private readonly complaints = new Set<string>();
 
@@ -66,6 +73,7 @@ export class Program implements LineMap {
 		for (const file of [...this.table.files]) this.table.remove(file);
 		this.owners.clear();
 		this.origins.clear();
+		this.stops.clear();
 		this.complaints.clear();
 	}
 
@@ -138,11 +146,19 @@ export class Program implements LineMap {
 		return this.ask((table) => table.framesAt(address), []);
 	}
 
-	/** The greatest known instruction start below the address: of a line, a symbol or a translation unit. */
+	/** The machine stands still before the instruction at the address. */
+	stoppedAt(address: bigint): void {
+		this.stops.delete(address);
+		this.stops.add(address);
+		if (this.stops.size > MOST_STOPS) this.stops.delete(this.stops.values().next().value!);
+	}
+
+	/** The greatest known instruction start below the address: of a line, a symbol, a translation unit, or a stop. */
 	startBefore(address: bigint): bigint | undefined {
 		const starts: bigint[] = [];
 		const line = this.rangeAt(address - 1n);
 		if (line && line.start < address) starts.push(line.start);
+		for (const stop of this.stops) if (stop < address && address - stop <= NEAREST_STOP) starts.push(stop);
 		const symbol = this.ask((table) => table.symbolAt(address - 1n), undefined);
 		if (symbol && symbol.symbol.address < address) starts.push(symbol.symbol.address);
 		if (this.debuggee.hasMachine) {

@@ -8,8 +8,26 @@ import { DapClient } from "../../debug-adapter/test-support/dap-client.ts";
 const samples = fileURLToPath(new URL("../../extension/samples", import.meta.url));
 const thread = { threadId: 1 };
 
-async function launched(sample = "kernel32", more: object = {}): Promise<DapClient> {
-	const client = new DapClient();
+/** The file "/bare.elf" is a sample without its symbols. */
+function bareHost(sample: string): HostServices {
+	const bare = (bytes: Uint8Array): Uint8Array => {
+		const copy = bytes.slice();
+		// No section headers: e_shoff, and e_shnum with e_shstrndx (System V ABI, "ELF Header").
+		copy.fill(0, 32, 36);
+		copy.fill(0, 48, 52);
+		return copy;
+	};
+	return {
+		...nodeHostServices,
+		readFile: async (path) =>
+			path === "/bare.elf"
+				? bare(await nodeHostServices.readFile(`${samples}/${sample}/${sample}.elf`))
+				: nodeHostServices.readFile(path),
+	};
+}
+
+async function launched(sample = "kernel32", more: object = {}, host = nodeHostServices): Promise<DapClient> {
+	const client = new DapClient({ host });
 	await client.ask("initialize", {});
 	await client.ask("launch", { program: `${samples}/${sample}/${sample}.elf`, vmm: "none", memory: "64M", ...more });
 	return client;
@@ -226,22 +244,8 @@ test("two sessions at once: neither knows of the other", async () => {
 });
 
 test("a kernel that moved itself: its symbols are found by its gates, moved, and hold from the start after a restart", async () => {
-	// The image without symbols; they come from a file that claims another place.
-	const bare = (bytes: Uint8Array): Uint8Array => {
-		const copy = bytes.slice();
-		// e_shoff, and e_shnum with e_shstrndx (System V ABI, "ELF Header").
-		copy.fill(0, 32, 36);
-		copy.fill(0, 48, 52);
-		return copy;
-	};
-	const host: HostServices = {
-		...nodeHostServices,
-		readFile: async (path) =>
-			path === "/bare.elf"
-				? bare(await nodeHostServices.readFile(`${samples}/kernel32/kernel32.elf`))
-				: nodeHostServices.readFile(path),
-	};
-	const client = new DapClient({ host });
+	// The symbols come from a file that claims another place.
+	const client = new DapClient({ host: bareHost("kernel32") });
 	await client.ask("initialize", {});
 	const symbolFiles = [{ path: `${samples}/kernel32/kernel32.elf`, offset: "0x400000" }];
 	await client.ask("launch", { program: "/bare.elf", symbolFiles, vmm: "none", memory: "64M" });
@@ -259,5 +263,36 @@ test("a kernel that moved itself: its symbols are found by its gates, moved, and
 	await client.move("restart", {});
 	assert.equal((await top(client)).name, "process_page_fault");
 	assert.equal(client.text().match(/\(KASLR\)/g)!.length, 1);
+	client.dispose();
+});
+
+test("the console completes registers from their dollar on, members, and commands of several words", async () => {
+	const client = await stoppedIn("add_up");
+	const { id: frameId } = await top(client);
+	const labels = async (text: string) => {
+		const { targets } = await client.ask("completions", { text, column: text.length + 1, frameId });
+		return targets.map((one: { label: string; start: number; length: number }) => {
+			return `${text.slice(0, one.start)}${one.label}${text.slice(one.start + one.length)}`;
+		});
+	};
+	assert.ok((await labels("$")).includes("$eax"));
+	assert.ok((await labels("1 + $e")).includes("1 + $eip"));
+	assert.deepEqual(await labels("totals->d"), ["totals->directories", "totals->deepest"]);
+	assert.deepEqual(await labels("nodes[1].permissions.ow"), ["nodes[1].permissions.owner"]);
+	assert.deepEqual(await labels("nothing->"), []);
+	assert.equal((await labels("info m"))[0], "info mem");
+	client.dispose();
+});
+
+test("code without symbols is disassembled backwards from where the machine has stopped", async () => {
+	const client = await launched("hello", { stopOnEntry: true, program: "/bare.elf" }, bareHost("hello"));
+	await client.ask("configurationDone");
+	await client.event("stopped");
+	const entry = await top(client);
+	await stepInstruction(client);
+	const { instructionPointerReference: memoryReference } = await top(client);
+	const rows = await client.ask("disassemble", { memoryReference, instructionOffset: -1, instructionCount: 2 });
+	assert.equal(rows.instructions[0].address, entry.instructionPointerReference);
+	assert.match(rows.instructions[0].instruction, /^mov esp/);
 	client.dispose();
 });
