@@ -1,9 +1,10 @@
 // Runs the .flat files of kvm-unit-tests, which the user has built, on the host machine under `--vmm none`, and lists passes and
 // fails by name.
 //
-//   node --import tsx test/conformance/kvm-unit-tests.ts FOLDER [--only REGEX] [--list] [--write TITLE]
+//   node --import tsx test/conformance/kvm-unit-tests.ts FOLDER [--only REGEX] [--list] [--write TITLE] [--jobs N] [--seconds N]
 //
-// FOLDER holds *.flat, of 32- or 64-bit; nothing is fetched. --list prints the runs without making them. --write replaces the section
+// FOLDER holds *.flat, of 32- or 64-bit; nothing is fetched. --list prints the runs without making them;
+// --jobs makes N at a time, --seconds ends each after N. --write replaces the section
 // TITLE of docs/conformance.md by the table. The exit status is 1 when a run that docs/conformance.md names as passed does not pass.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -20,7 +21,6 @@ const ARGUMENTS: Record<string, readonly string[]> = {
 /** Devices that a program is about. */
 const OPTIONS: Record<string, readonly string[]> = { "intel-iommu.flat": ["--iommu", "on"] };
 const BUDGET = 20_000_000_000;
-const SECONDS = 900;
 /** Runs that need more memory than the others (x86/unittests.cfg of the suite). */
 const LARGE = /^ept_access/;
 const PAGE = join(root, "docs/conformance.md");
@@ -31,8 +31,11 @@ const { values, positionals } = parseArgs({
 		only: { type: "string" },
 		list: { type: "boolean" },
 		write: { type: "string" },
+		jobs: { type: "string", default: "1" },
+		seconds: { type: "string", default: "900" },
 	},
 });
+const seconds = Number(values.seconds);
 const [folder] = positionals;
 if (folder === undefined || !existsSync(folder)) {
 	console.error(
@@ -48,10 +51,10 @@ function argumentsOf(file: string): readonly string[] {
 
 async function run(file: string, words: string): Promise<Result> {
 	const memory = LARGE.test(words) ? "2560M" : "512M";
-	const command = ["--memory", memory, "--max-instructions", String(BUDGET), "--timeout", String(SECONDS)];
+	const command = ["--memory", memory, "--max-instructions", String(BUDGET), "--timeout", String(seconds)];
 	command.push(...(OPTIONS[file] ?? []));
 	if (words !== "") command.push("--append", words);
-	const { status, output, errors } = await hyperscopeRun([join(folder!, file), ...command], SECONDS + 20);
+	const { status, output, errors } = await hyperscopeRun([join(folder!, file), ...command], seconds + 20);
 	const lines = output.split(/\r?\n/);
 	const of = (mark: string) =>
 		lines.filter((line) => line.startsWith(`${mark}: `)).map((line) => line.slice(mark.length + 2));
@@ -76,8 +79,8 @@ function verdictOf(status: number | null, passes: number, fails: number, lines: 
 	return fails === 0 && (status === 1 || (status === 3 && expected)) ? "passed" : "failed";
 }
 
-const results: Result[] = [];
 const only = new RegExp(values.only ?? "");
+const runs: (readonly [file: string, words: string])[] = [];
 for (const file of readdirSync(folder)
 	.filter((name) => name.endsWith(".flat"))
 	.sort()) {
@@ -87,14 +90,23 @@ for (const file of readdirSync(folder)
 			console.log(`${file} ${words}`.trim());
 			continue;
 		}
-		const result = await run(file, words);
-		results.push(result);
+		runs.push([file, words]);
+	}
+}
+const results: Result[] = [];
+let next = 0;
+const job = async (): Promise<void> => {
+	while (next < runs.length) {
+		const index = next++;
+		const result = await run(...runs[index]!);
+		results[index] = result;
 		console.log(
 			`${result.verdict.padEnd(8)} ${result.name}: ${result.passes} passed, ${result.fails.length} failed ${result.detail}`,
 		);
 		for (const fail of result.fails.slice(0, 20)) console.log(`         FAIL: ${fail}`);
 	}
-}
+};
+await Promise.all(Array.from({ length: Number(values.jobs) }, job));
 if (!values.list) {
 	const count = (verdict: Result["verdict"]) => results.filter((result) => result.verdict === verdict).length;
 	console.log(

@@ -40,7 +40,8 @@ export async function hyperscopeRun(words: readonly string[], seconds: number): 
 	const deadline = setTimeout(() => child.kill("SIGKILL"), seconds * 1000);
 	const status = await new Promise<number | null>((done) => child.on("close", done));
 	clearTimeout(deadline);
-	const statistics = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
+	// A process that was ended may have left a part of the object.
+	const statistics = status !== null && existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
 	rmSync(file, { force: true });
 	return { status, output, errors, statistics };
 }
