@@ -17,8 +17,11 @@ export class FlatProcessor implements ProcessorHooks {
 	/** The exception that ended the last run, if one did. */
 	fault: Fault | undefined;
 
-	/** @param codeSize log2 of the code size in bytes: 1, 2 or 3 */
-	constructor(ramBytes: number, codeSize: 1 | 2 | 3) {
+	/**
+	 * @param codeSize log2 of the code size in bytes: 1, 2 or 3
+	 * @param helpers those that do not end the run with #UD
+	 */
+	constructor(ramBytes: number, codeSize: 1 | 2 | 3, helpers: Readonly<Record<string, Helper>> = {}) {
 		this.physical = new PhysicalMemory(ramBytes);
 		this.tlb = new TranslationLookasideBuffer(this.physical);
 		const { i32, i64 } = this.physical;
@@ -33,9 +36,11 @@ export class FlatProcessor implements ProcessorHooks {
 		i32[State.stackMaskShift >> 2] = codeSize === 3 ? 0 : codeSize === 2 ? 32 : 48;
 		for (const name of instructionSet().helperNames) {
 			if (name === "raise" || name === "divide128") continue;
-			this.helpers[name] ??= () => {
-				throw new Fault(Vector.invalidOpcode);
-			};
+			this.helpers[name] =
+				helpers[name] ??
+				(() => {
+					throw new Fault(Vector.invalidOpcode);
+				});
 		}
 		this.helpers.hlt = (record) => {
 			i64[State.rip >> 3]! += BigInt(this.physical.u8[record + 2]!);

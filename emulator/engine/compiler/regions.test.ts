@@ -1,0 +1,148 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { RAM_BASE, State } from "../../isa/state.ts";
+import { ExitReason } from "../exit-reason.ts";
+import { FlatProcessor } from "../flat-processor.ts";
+import { Outcome } from "../helper.ts";
+
+const CODE = 0x1000;
+const MODE32 = 2;
+const MODE64 = 3;
+const EAX = State.gpr >> 2;
+const ECX = (State.gpr + 8) >> 2;
+
+/** A flat 32-bit processor whose code at 0x1000 has been run once, so that it is decoded, and then compiled. */
+function compiled(code: readonly number[], warm: number, mode: 2 | 3 = MODE32): FlatProcessor {
+	const processor = new FlatProcessor(0x100000, mode);
+	processor.physical.poke(CODE, new Uint8Array(code));
+	restart(processor);
+	processor.engine.execute(warm);
+	processor.engine.regions!.compilePage(CODE >> 12, mode);
+	assert.ok(processor.engine.regions!.regionsCompiled > 0);
+	restart(processor);
+	return processor;
+}
+
+function restart({ physical }: FlatProcessor): void {
+	physical.i64.fill(0n, State.gpr >> 3, (State.gpr >> 3) + 16);
+	physical.i64[State.rip >> 3] = BigInt(CODE);
+}
+
+describe("compiled regions", () => {
+	// inc eax; cmp eax, 10; jne -6; xor eax, eax; jmp -10
+	const loop = [0x40, 0x83, 0xf8, 0x0a, 0x75, 0xfa, 0x31, 0xc0, 0xeb, 0xf6];
+
+	test("retire exactly what is asked, at any place of a loop", () => {
+		const processor = compiled(loop, 1000);
+		for (let count = 256; count < 330; count++) {
+			restart(processor);
+			const before = processor.engine.retired;
+			assert.equal(processor.engine.execute(count), ExitReason.fuel);
+			assert.equal(processor.engine.retired - before, count);
+			// One turn of the outer loop is 10 × 3 instructions and two more.
+			const inTurn = count % 32;
+			const expected = inTurn === 31 ? 0 : Math.floor((inTurn + 2) / 3);
+			assert.equal(processor.physical.i32[EAX], expected, `after ${count} instructions`);
+		}
+		assert.ok(processor.engine.tiers.compiled > 10_000);
+	});
+
+	test("are made of pages that samples find hot", () => {
+		const processor = new FlatProcessor(0x100000, MODE32);
+		processor.physical.poke(CODE, new Uint8Array(loop));
+		restart(processor);
+		processor.engine.execute(1_000_000);
+		const { interpreter, compiled: inRegions } = processor.engine.tiers;
+		assert.equal(interpreter + inRegions, 1_000_000);
+		assert.ok(inRegions > 500_000, `only ${inRegions} instructions ran compiled`);
+	});
+
+	test("go when their code changes, also by their own hand", () => {
+		// mov byte [1008h+6], 7; nop; mov ecx, 1 (its immediate is changed); jmp back
+		const code = [0xc6, 0x05, 0x09, 0x10, 0, 0, 0x07, 0x90, 0xb9, 1, 0, 0, 0, 0x41, 0xeb, 0xf0];
+		const processor = compiled(code, 5);
+		assert.equal(processor.physical.u8[RAM_BASE + CODE + 9], 7);
+		processor.physical.poke(CODE + 9, new Uint8Array([1]));
+		restart(processor);
+		processor.engine.execute(4);
+		assert.equal(processor.physical.i32[ECX], 8);
+	});
+
+	test("stop behind the helper that asks for it", () => {
+		// cpuid; inc eax; inc eax; jmp back
+		let calls = 0;
+		const machine = withHelper([0x0f, 0xa2, 0x40, 0x40, 0xeb, 0xfa], (engine) => {
+			if (++calls === 5) engine.stopAfterInstruction();
+		});
+		assert.equal(machine.engine.execute(1000), ExitReason.attention);
+		assert.equal(calls, 5);
+		assert.equal(machine.physical.i32[EAX], 8);
+		assert.equal(machine.engine.retired, 1000 + 4 * 4 + 1);
+		assert.ok(machine.engine.tiers.compiled > 0 && machine.engine.tiers.compiled <= 17);
+	});
+
+	test("are left when a helper changes what they were made from", () => {
+		let calls = 0;
+		const machine = withHelper([0x0f, 0xa2, 0x40, 0x40, 0xeb, 0xfa], (engine, poke) => {
+			// From its second call on, the instruction after the next is DEC ECX.
+			if (engine.retired >= 1000 && ++calls === 2) poke(CODE + 3, [0x49]);
+		});
+		machine.engine.execute(256);
+		assert.equal(machine.physical.i32[EAX], 64 + 1);
+		assert.equal(machine.physical.i32[ECX], -63);
+	});
+
+	test("stop at breakpoints that are set when they exist already", () => {
+		const processor = compiled(loop, 1000);
+		processor.engine.code.setBreakpointOffsets(new Set([6]));
+		assert.equal(processor.engine.execute(1000), ExitReason.breakpoint);
+		assert.equal(processor.physical.i32[EAX], 10);
+		assert.equal(processor.physical.i64[State.rip >> 3], BigInt(CODE + 6));
+	});
+
+	test("leave 64-bit registers whole around operands of 1, 2 and 4 bytes", () => {
+		const code = [
+			...[0x48, 0xb8, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11], // mov rax, 1122334455667788h
+			...[0x88, 0xe1, 0x66, 0x89, 0xc2, 0x89, 0xc3], // mov cl, ah; mov dx, ax; mov ebx, eax
+			...[0xb4, 0xff, 0x48, 0x89, 0xc6, 0xeb, 0xe8], // mov ah, ffh; mov rsi, rax; jmp back
+		];
+		const processor = compiled(code, 20, MODE64);
+		processor.physical.i64.fill(-1n, State.gpr >> 3, (State.gpr >> 3) + 16);
+		processor.engine.execute(7 * 60);
+		const registers = [...processor.physical.i64.subarray(State.gpr >> 3, (State.gpr >> 3) + 7)];
+		assert.deepEqual(
+			registers.map((value) => BigInt.asUintN(64, value).toString(16)),
+			[
+				"112233445566ff88",
+				"ffffffffffffff77",
+				"ffffffffffff7788",
+				"55667788",
+				"ffffffffffffffff",
+				"ffffffffffffffff",
+				"112233445566ff88",
+			],
+		);
+		assert.ok(processor.engine.tiers.compiled > 100);
+	});
+});
+
+/** A 32-bit processor whose code has been compiled after 1000 instructions, with a CPUID of its own. */
+function withHelper(
+	code: readonly number[],
+	cpuid: (engine: FlatProcessor["engine"], poke: (address: number, bytes: number[]) => void) => void,
+): FlatProcessor {
+	let live = false;
+	const machine: FlatProcessor = new FlatProcessor(0x100000, MODE32, {
+		cpuid: () => {
+			if (live) cpuid(machine.engine, (address, bytes) => machine.physical.poke(address, new Uint8Array(bytes)));
+			return Outcome.next;
+		},
+	});
+	machine.physical.poke(CODE, new Uint8Array(code));
+	restart(machine);
+	machine.engine.execute(1000);
+	machine.engine.regions!.compilePage(CODE >> 12, MODE32);
+	restart(machine);
+	live = true;
+	return machine;
+}
