@@ -2,7 +2,7 @@
 // the engine use it; machines use the one of cpu/.
 
 import { Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
-import { ExecutionEngine } from "./execution-engine.ts";
+import { type EngineTier, ExecutionEngine } from "./execution-engine.ts";
 import { Fault, Vector } from "./fault.ts";
 import { type Helper, Outcome, type ProcessorHooks } from "./helper.ts";
 import { instructionSet } from "./instruction-set.ts";
@@ -21,7 +21,12 @@ export class FlatProcessor implements ProcessorHooks {
 	 * @param codeSize log2 of the code size in bytes: 1, 2 or 3
 	 * @param helpers those that do not end the run with #UD
 	 */
-	constructor(ramBytes: number, codeSize: 1 | 2 | 3, helpers: Readonly<Record<string, Helper>> = {}) {
+	constructor(
+		ramBytes: number,
+		codeSize: 1 | 2 | 3,
+		helpers: Readonly<Record<string, Helper>> = {},
+		tier: EngineTier = "compiled",
+	) {
 		this.physical = new PhysicalMemory(ramBytes);
 		this.tlb = new TranslationLookasideBuffer(this.physical);
 		const { i32, i64 } = this.physical;
@@ -32,6 +37,7 @@ export class FlatProcessor implements ProcessorHooks {
 			i64[(slot + SegmentSlot.writeBound) >> 3] = bound;
 			i32[(slot + SegmentSlot.limit) >> 2] = codeSize === 1 ? 0xffff : -1;
 		}
+		i32[State.flatSegments >> 2] = codeSize === 2 ? 0x3f3f : 0x3f00;
 		i32[State.codeSize >> 2] = codeSize;
 		i32[State.stackMaskShift >> 2] = codeSize === 3 ? 0 : codeSize === 2 ? 32 : 48;
 		for (const name of instructionSet().helperNames) {
@@ -47,7 +53,7 @@ export class FlatProcessor implements ProcessorHooks {
 			return Outcome.exit;
 		};
 		this.tlb.updateContext();
-		this.engine = new ExecutionEngine(this.physical, this.tlb, this);
+		this.engine = new ExecutionEngine(this.physical, this.tlb, this, tier);
 	}
 
 	private address(low: number): number {

@@ -32,6 +32,16 @@ interface HotPage {
 	places: number[];
 }
 
+interface CompiledRegion {
+	readonly page: HotPage;
+	readonly blocks: readonly Block[];
+	/** Numbers of the blocks that it can be entered at. */
+	readonly entries: readonly number[];
+	readonly place: number;
+	/** Of the export. */
+	readonly name: string;
+}
+
 export class RegionCache {
 	private readonly pages = new Map<number, HotPage>();
 	private readonly waiting = new Set<number>();
@@ -88,7 +98,7 @@ export class RegionCache {
 		}
 		const module = new ModuleBuilder(1);
 		const helper = module.import("helper", [i32, i32, i32], [i32]);
-		const compiled: { page: HotPage; blocks: readonly Block[]; entries: readonly number[]; name: string }[] = [];
+		const compiled: CompiledRegion[] = [];
 		for (const key of this.waiting) {
 			const page = this.pages.get(key);
 			if (!page) continue;
@@ -96,12 +106,20 @@ export class RegionCache {
 			page.samples = 0;
 			const mode = key % MODES;
 			for (const blocks of regionsOf(this.code.blocksOf(Math.floor(key / MODES), mode))) {
-				const emitter = new RegionEmitter(this.physical, this.set, blocks, this.assumptions(mode), helper);
+				const place = this.free.pop() ?? this.nextPlace++;
+				if (place >= REGION_TABLE_SIZE) {
+					this.nextPlace = REGION_TABLE_SIZE;
+					continue;
+				}
+				const emitter = new RegionEmitter(this.physical, this.set, blocks, this.assumptions(mode), place, helper);
 				const builder = emitter.emit();
-				if (emitter.entries.length === 0) continue;
-				const name = `r${compiled.length}`;
+				if (emitter.entries.length === 0) {
+					this.free.push(place);
+					continue;
+				}
+				const name = `r${place}`;
 				module.export(name, module.add(builder));
-				compiled.push({ page, blocks, entries: emitter.entries, name });
+				compiled.push({ page, blocks, entries: emitter.entries, place, name });
 			}
 		}
 		this.waiting.clear();
@@ -112,8 +130,7 @@ export class RegionCache {
 		this.modules++;
 		this.modulesCompiled++;
 		this.regionsCompiled += compiled.length;
-		for (const { page, blocks, entries, name } of compiled)
-			this.link(page, blocks, entries, instance.exports[name] as CallableFunction);
+		for (const region of compiled) this.link(region, instance.exports[region.name] as CallableFunction);
 	}
 
 	private assumptions(mode: number): RegionAssumptions {
@@ -125,12 +142,7 @@ export class RegionCache {
 		};
 	}
 
-	private link(page: HotPage, blocks: readonly Block[], entries: readonly number[], region: CallableFunction): void {
-		const place = this.free.pop() ?? this.nextPlace++;
-		if (place >= REGION_TABLE_SIZE) {
-			this.nextPlace--;
-			return;
-		}
+	private link({ page, blocks, entries, place }: CompiledRegion, region: CallableFunction): void {
 		const { i32 } = this.physical;
 		this.interpreter.regions.set(place, region);
 		page.places.push(place);

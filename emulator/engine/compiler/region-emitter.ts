@@ -11,7 +11,7 @@
 
 import { FunctionBuilder, type FunctionReference, type Label, type Variable } from "../../isa/emit/function-builder.ts";
 import { Value, ValueType } from "../../isa/emit/value.ts";
-import { BlockHeader, Record, State } from "../../isa/state.ts";
+import { BlockHeader, JumpCache, Record, Segment, SegmentSlot, State, segmentSlot } from "../../isa/state.ts";
 import type { Block } from "../code-cache.ts";
 import type { InstructionSet } from "../instruction-set.ts";
 import { FIRST_ROW_HANDLER, type InstructionForm, PseudoHandler } from "../interpreter.ts";
@@ -53,6 +53,7 @@ export class RegionEmitter implements RegionScope {
 	private labels: readonly Label[] = [];
 	private exit: Label = { depth: 0 };
 	private again: Label = { depth: 0 };
+	private hops: Label = { depth: 0 };
 	private current = 0;
 	private self: Label | undefined;
 
@@ -62,6 +63,8 @@ export class RegionEmitter implements RegionScope {
 		private readonly set: InstructionSet,
 		private readonly blocks: readonly Block[],
 		private readonly assumptions: RegionAssumptions,
+		/** The region's place in the table. */
+		private readonly place: number,
 		/** Import of the module: (record, helper, parameter) → i32, as the interpreter has it. */
 		private readonly helper: FunctionReference,
 	) {
@@ -90,12 +93,16 @@ export class RegionEmitter implements RegionScope {
 				this.exit = exit;
 				f.loop((again) => {
 					this.again = again;
-					this.labels = f.openBlocks(this.blocks.length);
-					f.brTable(this.entry.get, this.labels, this.labels[0]!);
-					for (const number of this.blocks.keys()) {
-						f.closeBlock();
-						this.emitBlock(number);
-					}
+					f.block((hops) => {
+						this.hops = hops;
+						this.labels = f.openBlocks(this.blocks.length);
+						f.brTable(this.entry.get, this.labels, this.labels[0]!);
+						for (const number of this.blocks.keys()) {
+							f.closeBlock();
+							this.emitBlock(number);
+						}
+					});
+					this.emitHop();
 				});
 			});
 		});
@@ -122,6 +129,48 @@ export class RegionEmitter implements RegionScope {
 
 	dispatch(): void {
 		this.leave(0);
+	}
+
+	hop(): void {
+		this.f.br(this.hops);
+	}
+
+	/** To State.rip: within the region when the jump cache knows a block of it there, else to the block that it knows. */
+	private emitHop(): void {
+		const { f, fuel, mode64 } = this;
+		f.scoped(() => {
+			const rip = f.let(f.load(i64, 8, Value.i32(0), State.rip));
+			const base = f.load(i64, 8, Value.i32(0), segmentSlot(Segment.cs) + SegmentSlot.effectiveBase);
+			const linear = mode64 ? rip : f.let(rip.add(base));
+			const low = linear.wrap();
+			const cached = f.let(
+				low
+					.xor(low.shrU(12))
+					.and(JumpCache.entries - 1)
+					.shl(4),
+			);
+			const context = f.load(i32, 4, cached, JumpCache.base + JumpCache.context);
+			const known = f
+				.load(i64, 8, cached, JumpCache.base + JumpCache.linear)
+				.eq(linear)
+				.and(context.eq(f.load(i32, 4, Value.i32(0), State.jumpContext)));
+			f.if(known.eqz(), () => this.dispatch());
+			const record = f.let(f.load(i32, 4, cached, JumpCache.base + JumpCache.record));
+			const header = f.let(record.sub(BlockHeader.size));
+			const ripBase = f.let(rip.sub(f.load(i64, 2, record, Record.offset)));
+			const isOwn = f.load(i32, 4, header, BlockHeader.region).eq(this.place);
+			f.if(isOwn.and(ripBase.eq(this.ripBase.get)), () => {
+				const rest = f.let(fuel.get.sub(f.load(i32, 1, record, Record.remaining)));
+				f.if(rest.geS(0), () => {
+					f.set(fuel, rest);
+					f.set(this.entry, f.load(i32, 4, header, BlockHeader.entry));
+					f.br(this.again);
+				});
+			});
+			f.store(8, Value.i32(0), ripBase, State.ripBase);
+			f.set(this.result, record.or(1));
+			f.br(this.exit);
+		});
 	}
 
 	callHelper(record: number, name: string, parameter: number): void {
@@ -227,7 +276,7 @@ export class RegionEmitter implements RegionScope {
 		const next = this.offset(end);
 		if (this.jump(next)) return;
 		f.store(8, Value.i32(0), this.ripBase.get.add(next), State.rip);
-		this.dispatch();
+		this.hop();
 	}
 
 	/** @returns "left": the interpreter has to do the instruction; "ended": control never comes behind it */

@@ -37,7 +37,9 @@ export interface RegionScope {
 	leave(record: number): void;
 	/** Calls a helper; behind it nothing is known of registers and flags. Leaves after a fault, and when the run loop is wanted. */
 	callHelper(record: number, name: string, parameter: number): void;
-	/** Goes to the block at State.rip. */
+	/** Goes to the block at State.rip, to which an instruction has jumped. */
+	hop(): void;
+	/** Goes to the run loop, which looks for attention and goes on at State.rip. */
 	dispatch(): void;
 	/** Goes to the block at this offset of the page; false when the region has none. */
 	jump(offset: number): boolean;
@@ -243,7 +245,7 @@ export class RegionOperation extends Operation {
 		this.f.store(8, Value.i32(0), cut(target, size), State.rip);
 		this.scope.flags.store();
 		this.returnFuel();
-		this.scope.dispatch();
+		this.scope.hop();
 		this.finish();
 	}
 
@@ -266,7 +268,7 @@ export class RegionOperation extends Operation {
 		this.returnFuel();
 		if (target === undefined || !this.scope.jump(target)) {
 			this.f.store(8, Value.i32(0), cut(this.nextInstruction().add(this.immediate64()), size), State.rip);
-			this.scope.dispatch();
+			this.scope.hop();
 		}
 		this.finish();
 	}

@@ -1,5 +1,6 @@
-// Nanoseconds per instruction of small loops in the interpreter alone, without paging or devices.
+// Nanoseconds per instruction of small loops in each tier of the engine, without paging or devices.
 
+import type { EngineTier } from "../../emulator/engine/execution-engine.ts";
 import { FlatProcessor } from "../../emulator/engine/flat-processor.ts";
 import { State } from "../../emulator/isa/state.ts";
 
@@ -21,9 +22,9 @@ const LOOPS: Readonly<Record<string, readonly number[]>> = {
 };
 
 /** The best of some rounds for each loop, in nanoseconds of processor time per instruction. */
-export function measureLoops(): { name: string; nanoseconds: number }[] {
+export function measureLoops(tier: EngineTier): { name: string; nanoseconds: number }[] {
 	return Object.entries(LOOPS).map(([name, code]) => {
-		const processor = new FlatProcessor(1 << 20, 2);
+		const processor = new FlatProcessor(1 << 20, 2, {}, tier);
 		const { i64, i32 } = processor.physical;
 		processor.physical.poke(CODE, Uint8Array.from(code));
 		i32[State.sseTrap >> 2] = 0;
