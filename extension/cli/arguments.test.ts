@@ -1,6 +1,7 @@
 // Every option's bad values are refused with one sentence; what cannot be written is refused before the machine runs.
 
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -73,4 +74,34 @@ test("a run ends after exactly the instructions that it was given", async (t) =>
 		if (stop === "budget") assert.deepEqual([status, instructions], [3, count]);
 		else assert.ok(stop === "debug-exit" && instructions <= count, `${stop} after ${instructions}`);
 	}
+});
+
+test("where a pattern ends a run depends on the guest alone, not on the time that it takes here", async (t) => {
+	const work = folder(t);
+	const kernel = resolve(dirname(HELLO), "../kernel32/kernel32.elf");
+	const ends: unknown[] = [];
+	for (const limit of [[], ["--max-instructions", "50000000"], ["--engine", "interpreter"]]) {
+		const stats = join(work, "stats.json");
+		const words = [kernel, "--serial", join(work, "serial"), "--stats", stats, "--until-serial", "\\w+", ...limit];
+		assert.equal(await runMachine(parseRunArguments(words)), 0);
+		const { instructions, memoryHash, stop } = JSON.parse(readFileSync(stats, "utf8"));
+		assert.equal(stop, "serial");
+		ends.push({ instructions, memoryHash });
+	}
+	assert.deepEqual(ends[1], ends[0]);
+	assert.deepEqual(ends[2], ends[0]);
+});
+
+test("a reader that leaves ends the run with one line", { timeout: 60_000 }, async () => {
+	const program = resolve(dirname(HELLO), "../../cli/hyperscope.ts");
+	const child = spawn(process.execPath, ["--import", "tsx", program, "run", HELLO], {
+		stdio: ["ignore", "pipe", "pipe"],
+	});
+	child.stdout.destroy();
+	let errors = "";
+	child.stderr.on("data", (bytes) => {
+		errors += bytes;
+	});
+	assert.equal(await new Promise((done) => child.on("close", done)), 2);
+	assert.match(errors, /^hyperscope: standard output cannot be written \(EPIPE\)\.\n$/);
 });

@@ -15,8 +15,13 @@ import { bundledDomain0 } from "./bundled-domain0.ts";
 import { statisticsByFunction } from "./fragment-statistics.ts";
 import { trace, traceKinds } from "./trace.ts";
 
-/** Instructions between two looks at the host's clock and at standard input. */
-const SLICE = 4_000_000;
+/** Instructions between two looks at the host's clock and at standard input: as many as take about the time below, in milliseconds. */
+const LARGEST_SLICE = 4_000_000;
+const SMALLEST_SLICE = 1_000;
+const FIRST_SLICE = 16_000;
+const SLICE_MILLISECONDS = { least: 25, most: 100 } as const;
+/** A run that `--until-serial` ends goes on to a multiple of so many instructions: where it ends depends on nothing but the guest. */
+const SERIAL_STOP_MULTIPLE = 1_000_000;
 /** How much of the serial output is kept for `--until-serial`. */
 const KEPT_OUTPUT = 1 << 16;
 
@@ -115,17 +120,27 @@ class Run {
 
 	async finish(): Promise<{ stop: StopName; status: number }> {
 		const { machine, options } = this;
+		let slice = FIRST_SLICE;
 		for (;;) {
-			const left = options.maxInstructions - machine.instructionCount();
+			const count = machine.instructionCount();
+			const left = options.maxInstructions - count;
+			if (this.matched && (left <= 0 || count % SERIAL_STOP_MULTIPLE === 0))
+				return { stop: "serial", status: Status.ok };
 			if (left <= 0) return { stop: "budget", status: Status.budget };
-			const stop = machine.run(Math.min(left, this.awaited.length > 0 || this.matched ? SLICE / 4 : SLICE));
+			const started = performance.now();
+			const grain = this.awaited.length > 0 || this.matched;
+			const toStop = SERIAL_STOP_MULTIPLE - (count % SERIAL_STOP_MULTIPLE);
+			const stop = machine.run(Math.min(left, slice, grain ? toStop : slice));
+			const milliseconds = performance.now() - started;
 			this.serialFile?.flush();
-			if (this.matched) return { stop: "serial", status: Status.ok };
 			if (stop) {
-				const result = this.classify(stop);
+				const result = this.matched ? ({ stop: "serial", status: Status.ok } as const) : this.classify(stop);
 				if (result) return result;
 			}
-			if (this.seconds() >= options.timeout) return { stop: "timeout", status: Status.budget };
+			if (this.seconds() >= options.timeout)
+				return this.matched ? { stop: "serial", status: Status.ok } : { stop: "timeout", status: Status.budget };
+			if (milliseconds > SLICE_MILLISECONDS.most) slice = Math.max(SMALLEST_SLICE, Math.floor(slice / 4));
+			else if (milliseconds < SLICE_MILLISECONDS.least) slice = Math.min(LARGEST_SLICE, slice * 2);
 			await new Promise((next) => setImmediate(next));
 		}
 	}
