@@ -68,7 +68,17 @@ test("the serial output goes to a file whole, in order, and the pattern is found
 test("a run ends after exactly the instructions that it was given", async (t) => {
 	const stats = join(folder(t), "stats.json");
 	for (const count of [1, 7, 100, 1001]) {
-		const words = [HELLO, "--serial", `${stats}.serial`, "--stats", stats, "--max-instructions", String(count)];
+		const words = [
+			HELLO,
+			"--memory",
+			"4M",
+			"--serial",
+			`${stats}.serial`,
+			"--stats",
+			stats,
+			"--max-instructions",
+			String(count),
+		];
 		const status = await runMachine(parseRunArguments(words));
 		const { instructions, stop } = JSON.parse(readFileSync(stats, "utf8"));
 		if (stop === "budget") assert.deepEqual([status, instructions], [3, count]);
@@ -82,7 +92,18 @@ test("where a pattern ends a run depends on the guest alone, not on the time tha
 	const ends: unknown[] = [];
 	for (const limit of [[], ["--max-instructions", "50000000"], ["--engine", "interpreter"]]) {
 		const stats = join(work, "stats.json");
-		const words = [kernel, "--serial", join(work, "serial"), "--stats", stats, "--until-serial", "\\w+", ...limit];
+		const words = [
+			kernel,
+			"--memory",
+			"32M",
+			"--serial",
+			join(work, "serial"),
+			"--stats",
+			stats,
+			"--until-serial",
+			"\\w+",
+			...limit,
+		];
 		assert.equal(await runMachine(parseRunArguments(words)), 0);
 		const { instructions, memoryHash, stop } = JSON.parse(readFileSync(stats, "utf8"));
 		assert.equal(stop, "serial");
