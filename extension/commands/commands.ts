@@ -240,6 +240,7 @@ async function loadSymbols(watcher: SessionWatcher): Promise<void> {
 	const path = file.scheme === "file" ? file.fsPath : file.toString();
 	try {
 		const { symbols } = await session.request("hyperscope/loadSymbols", { path, offset });
+		watcher.touch();
 		void vscode.window.showInformationMessage(vscode.l10n.t("{0} symbols loaded.", symbols));
 	} catch (error) {
 		void vscode.window.showErrorMessage(sentenceOf(error));
@@ -290,6 +291,7 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
 		refresh: () => {
 			trees.registers.refresh();
 			trees.devices.refresh();
+			trees.symbols.refresh();
 			trees.statistics.refresh();
 		},
 	};

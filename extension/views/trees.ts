@@ -1,4 +1,4 @@
-// The three trees: guest registers, devices, statistics.
+// The trees: guest registers, devices, symbol files, statistics.
 import * as vscode from "vscode";
 import type { DevicesBody, RegisterInfo, RegistersBody, Statistics } from "../../debug-adapter/protocol.ts";
 import type { SessionWatcher } from "../session/session-watcher.ts";
@@ -61,6 +61,26 @@ export function deviceNodes(body: DevicesBody): TreeNode[] {
 	}));
 }
 
+/** One of DAP's modules, as far as it is shown. */
+interface SymbolModule {
+	readonly name: string;
+	readonly path?: string;
+	readonly symbolStatus?: string;
+	readonly addressRange?: string;
+}
+
+/** The files with symbols, and where their code lies: the editor itself has no view of modules. */
+export function symbolNodes(modules: readonly SymbolModule[]): TreeNode[] {
+	return modules.map(({ name, path, symbolStatus, addressRange }, index) => ({
+		id: `${index}/${path ?? name}`,
+		label: name,
+		description: addressRange,
+		tooltip: [path, symbolStatus, addressRange].filter(Boolean).join("\n"),
+		spoken: [name, symbolStatus, addressRange].filter(Boolean).join(", "),
+		icon: new vscode.ThemeIcon("file-binary"),
+	}));
+}
+
 /** The object of `--stats`, its parts as branches. */
 export function statisticsNodes(values: Statistics | Record<string, unknown>, path = ""): TreeNode[] {
 	return Object.entries(values).map(([name, value]) => {
@@ -74,6 +94,7 @@ export function statisticsNodes(values: Statistics | Record<string, unknown>, pa
 export interface Trees extends vscode.Disposable {
 	readonly registers: MachineTree<RegisterNode>;
 	readonly devices: MachineTree;
+	readonly symbols: MachineTree;
 	readonly statistics: MachineTree;
 }
 
@@ -83,20 +104,25 @@ export function registerTrees(watcher: SessionWatcher, format: () => NumberForma
 		registerNodes(await session.request("hyperscope/registers", { threadId }), format()),
 	);
 	const devices = new MachineTree(watcher, async (session) => deviceNodes(await session.request("hyperscope/devices")));
+	const symbols = new MachineTree(watcher, async ({ session }) =>
+		symbolNodes((await session.customRequest("modules", {})).modules),
+	);
 	const statistics = new MachineTree(watcher, async (session) =>
 		statisticsNodes(await session.request("hyperscope/statistics")),
 	);
 	const views = [
 		vscode.window.createTreeView("hyperscope.registers", { treeDataProvider: registers, showCollapseAll: true }),
 		vscode.window.createTreeView("hyperscope.devices", { treeDataProvider: devices, showCollapseAll: true }),
+		vscode.window.createTreeView("hyperscope.symbols", { treeDataProvider: symbols, showCollapseAll: false }),
 		vscode.window.createTreeView("hyperscope.statistics", { treeDataProvider: statistics, showCollapseAll: true }),
 	];
 	return {
 		registers,
 		devices,
+		symbols,
 		statistics,
 		dispose: () => {
-			for (const disposable of [...views, registers, devices, statistics]) disposable.dispose();
+			for (const disposable of [...views, registers, devices, symbols, statistics]) disposable.dispose();
 		},
 	};
 }
