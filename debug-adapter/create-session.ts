@@ -31,6 +31,7 @@ import { RegisterHistory } from "./variables/register-history.ts";
 import { rangeOfValue } from "./variables/value-variables.ts";
 import { variableRequests } from "./variables/variable-requests.ts";
 import { VariableStore } from "./variables/variable-store.ts";
+import { displayViewRequests } from "./views/display-views.ts";
 import { eventViewRequests } from "./views/event-views.ts";
 import { fragmentViewRequests } from "./views/fragment-views.ts";
 import { hypervisorViewRequests } from "./views/hypervisor-views.ts";
@@ -190,6 +191,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		fragmentViewRequests(debuggee, frames, evaluator, program),
 		eventViewRequests(debuggee, program),
 		hypervisorViewRequests(debuggee),
+		displayViewRequests(debuggee),
 		iommuViewRequests(debuggee, frames, evaluator),
 		compareRequests(host, createMachine, session),
 		machineViewRequests(debuggee, frames, evaluator, program, steps),

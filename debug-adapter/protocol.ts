@@ -375,6 +375,23 @@ export interface DevicesBody {
 	}[];
 }
 
+/** Characters side by side in equal colours ("#rrggbb"). */
+export interface DisplayRun {
+	readonly text: string;
+	readonly foreground: string;
+	readonly background: string;
+}
+
+/** Body of `hyperscope/display` (no arguments), which also answers while the guest runs: the VGA's text screen. */
+export interface DisplayBody {
+	readonly columns: number;
+	readonly rows: readonly (readonly DisplayRun[])[];
+	/** Absent when it is off. */
+	readonly cursor?: { readonly row: number; readonly column: number };
+	/** A graphics mode is set, which is not drawn. */
+	readonly graphicsMode: boolean;
+}
+
 /** `hyperscope/serialInput`: bytes for COM1. Exactly one of the two; text is sent as UTF-8. No body. */
 export interface SerialInputArguments {
 	readonly text?: string;
@@ -449,6 +466,7 @@ export interface CustomRequests {
 	"hyperscope/iommuWalk": { arguments: IommuWalkArguments; body: IommuWalkBody };
 	"hyperscope/compare": { arguments: CompareArguments; body: CompareBody };
 	"hyperscope/devices": { arguments: None; body: DevicesBody };
+	"hyperscope/display": { arguments: None; body: DisplayBody };
 	"hyperscope/serialInput": { arguments: SerialInputArguments; body: undefined };
 	"hyperscope/disassembleText": { arguments: DisassembleTextArguments; body: DisassembleTextBody };
 	"hyperscope/setNumberFormat": { arguments: SetNumberFormatArguments; body: undefined };

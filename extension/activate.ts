@@ -53,6 +53,7 @@ export function activateExtension(context: vscode.ExtensionContext, host: Host):
 		hypercalls: panel("hypercalls", vscode.l10n.t("Hypercalls")),
 		domains: panel("domains", vscode.l10n.t("Domains")),
 		iommu: panel("iommu", vscode.l10n.t("IOMMU")),
+		display: panel("display", vscode.l10n.t("Display")),
 		comparison: panel("comparison", vscode.l10n.t("Comparison of Techniques")),
 		compare: new Comparison(factory),
 	};
@@ -69,6 +70,7 @@ export function activateExtension(context: vscode.ExtensionContext, host: Host):
 		targets.hypercalls,
 		targets.domains,
 		targets.iommu,
+		targets.display,
 		targets.comparison,
 		targets.compare,
 		registerCommands(targets),

@@ -11,6 +11,7 @@ export type ViewName =
 	| "hypercalls"
 	| "domains"
 	| "iommu"
+	| "display"
 	| "comparison";
 
 /** The custom requests that a webview may send. They only look; none changes the guest. */
@@ -29,6 +30,7 @@ export const viewCommands = [
 	"hyperscope/domainPages",
 	"hyperscope/iommus",
 	"hyperscope/iommuWalk",
+	"hyperscope/display",
 ] as const satisfies readonly (keyof CustomRequests)[];
 
 export type ViewCommand = (typeof viewCommands)[number];

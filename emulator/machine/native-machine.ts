@@ -22,6 +22,7 @@ import { SerialInput, type SerialInputState } from "./serial-input.ts";
 import {
 	type AddressSpace,
 	type DeviceView,
+	type DisplayView,
 	type EventFilter,
 	type ExecutionBreakpoint,
 	type MachineConfiguration,
@@ -363,6 +364,10 @@ export class NativeMachine implements VirtualMachine {
 	memoryHash(): string {
 		const { physical } = this.host;
 		return sha256(physical.u8.subarray(RAM_BASE, RAM_BASE + physical.ramBytes));
+	}
+
+	get display(): DisplayView {
+		return this.host.devices.display;
 	}
 
 	devices(): DeviceView[] {

@@ -68,6 +68,10 @@ export class RecordedMachine implements VirtualMachine {
 		return this.machine.iommus;
 	}
 
+	get display() {
+		return this.machine.display;
+	}
+
 	get disks() {
 		return this.machine.disks;
 	}

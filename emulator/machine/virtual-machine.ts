@@ -1,6 +1,7 @@
 // What a debugger, the command line and a test see of a running machine, whatever technique runs the guest.
 // All addresses and register values are bigint at this surface; nothing here perturbs the guest by being looked at.
 
+import type { TextScreen } from "../devices/vga-text.ts";
 import type { DomainsView, IommuView, NestedWalk, SourceId, VmxView } from "./hypervisor-views.ts";
 import type { OptionalDeviceName } from "./optional-devices.ts";
 import type { VmEventTimeline } from "./vm-events.ts";
@@ -281,6 +282,13 @@ export interface DeviceView {
 	}[];
 }
 
+/** The screen of the guest's display. */
+export interface DisplayView {
+	/** The guest has set a graphics mode: the text screen is not what a monitor would show. */
+	readonly graphicsMode: boolean;
+	screen(): TextScreen;
+}
+
 /** What a machine has kept of a moment; it belongs to the machine that made it. */
 export interface MachineSnapshot {
 	/** Bytes that it takes beyond what it shares. */
@@ -327,6 +335,8 @@ export interface VirtualMachine {
 	readonly vmx?: VmxView;
 	/** Present under "pv". */
 	readonly domains?: DomainsView;
+	/** The guest's VGA. */
+	readonly display?: DisplayView;
 	/** The remapping units of the machine. */
 	readonly iommus?: readonly IommuView[];
 	devices(): DeviceView[];

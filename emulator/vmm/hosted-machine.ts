@@ -16,6 +16,7 @@ import { SerialInput } from "../machine/serial-input.ts";
 import {
 	type Address,
 	type DeviceView,
+	type DisplayView,
 	type EventFilter,
 	type EventName,
 	type MachineConfiguration,
@@ -344,6 +345,10 @@ export abstract class HostedMachine {
 			tlb: { fills: host.tlb.fills, flushes: host.tlb.flushes },
 			...iommuStatistics(this.remapping),
 		};
+	}
+
+	get display(): DisplayView {
+		return this.guestDevices.display;
 	}
 
 	devices(): DeviceView[] {

@@ -28,6 +28,7 @@ export interface CommandTargets {
 	readonly hypercalls: MachinePanels;
 	readonly domains: MachinePanels;
 	readonly iommu: MachinePanels;
+	readonly display: MachinePanels;
 	readonly comparison: MachinePanels;
 	readonly compare: Comparison;
 	readonly numberFormat: { get(): NumberFormat; set(format: NumberFormat): Promise<void> };
@@ -261,6 +262,7 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
 		showHypercalls: () => targets.hypercalls.show(),
 		showDomains: () => targets.domains.show(),
 		showIommu: () => targets.iommu.show(),
+		showDisplay: () => targets.display.show(),
 		compareTechniques: (uri?: vscode.Uri) => compareTechniques(targets, uri instanceof vscode.Uri ? uri : undefined),
 		walkAddress: async (from?: unknown) => {
 			const address = await askAddress(from, vscode.l10n.t("Walk Address Through the Page Tables"));

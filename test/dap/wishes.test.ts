@@ -296,3 +296,12 @@ test("code without symbols is disassembled backwards from where the machine has 
 	assert.match(rows.instructions[0].instruction, /^mov esp/);
 	client.dispose();
 });
+
+test("the guest's screen is read under each technique", async () => {
+	for (const vmm of ["none", "trap", "bt", "hvm"]) {
+		const client = await stoppedIn("kernel_main", "hello", { vmm });
+		const { columns, rows } = await client.ask("hyperscope/display");
+		assert.deepEqual([vmm, columns, rows.length], [vmm, 80, 25]);
+		client.dispose();
+	}
+});

@@ -123,6 +123,15 @@ function answer(command: string, values: Record<string, never>): unknown {
 			return fragment(Number(values.id ?? 0));
 		case "hyperscope/hashTable":
 			return { size: 4096, used: 2, buckets: [0, 1].map((index) => ({ index, guest: "0x0", fragment: index })) };
+		case "hyperscope/display":
+			return {
+				columns: 80,
+				rows: Array.from({ length: 25 }, (_, row) => [
+					{ text: row === 0 ? hostile.padEnd(80) : " ".repeat(80), foreground: "#ffffff", background: "#0000aa" },
+				]),
+				cursor: { row: 1, column: 2 },
+				graphicsMode: false,
+			};
 		default:
 			throw new Error(`no answer to ${command}`);
 	}
@@ -203,6 +212,21 @@ describe("webviews", { skip: "missing" in chromium ? chromium.missing : false },
 		await page.locator(".list-row.selected", { hasText: "f1" }).waitFor();
 		await send({ kind: "show", address: "nowhere" });
 		await page.getByText("There is no fragment at nowhere.").waitFor();
+		await closeView(page, errors);
+	});
+
+	test("display: the guest's screen in its colours, also while it runs", async () => {
+		const { page, errors, send } = await open("display", { ...stopped, phase: "running", thread: undefined });
+		await page.getByText("80 by 25 characters, as the guest runs").waitFor();
+		const first = page.locator(".screen > div").first().locator("span");
+		assert.equal((await first.textContent())!.trim(), hostile);
+		assert.equal(await first.evaluate((run) => getComputedStyle(run).backgroundColor), "rgb(0, 0, 170)");
+		await page.locator(".cursor").waitFor({ state: "attached" });
+		await send({ kind: "state", state: stopped });
+		await page.getByText("80 by 25 characters", { exact: true }).waitFor();
+		await page.screenshot({ path: join(artifacts, "view-display.png") });
+		await send({ kind: "state", state: { ...stopped, phase: "ended", thread: undefined } });
+		await page.getByText("The machine has ended. Start it again to see its guest's screen.").waitFor();
 		await closeView(page, errors);
 	});
 
