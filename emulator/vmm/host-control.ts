@@ -8,6 +8,7 @@ import { Segment, type SegmentIndex, State } from "../isa/state.ts";
 import type { HostMachine } from "../machine/host-machine.ts";
 import { refuse } from "./guest/guest-context.ts";
 import { Cr0 } from "./guest/guest-page-walk.ts";
+import { endInterrupt, startInterruptController } from "./host-interrupt-lines.ts";
 import { Area, ENTRY_BYTES, HostSelector, HostVector, VMM_BASE, VMM_BYTES, VMM_INTERRUPT_LINE } from "./layout.ts";
 import { type DescriptorWords, shadowDescriptor } from "./segments/shadow-descriptor.ts";
 import type { VirtualSegment } from "./virtual-cpu.ts";
@@ -77,7 +78,7 @@ export class HostControl {
 		this.loadRoot(rootFrame);
 		state.updateMode();
 		host.engine.setHostEntry(BigInt(this.entryStart), BigInt(this.entryStart + 4096));
-		this.startInterruptController();
+		startInterruptController(host, HostVector.interrupts, [VMM_INTERRUPT_LINE]);
 	}
 
 	private buildTables(): void {
@@ -103,22 +104,6 @@ export class HostControl {
 		memory.write32(Area.taskState + 0x64, TSS_BYTES << 16);
 	}
 
-	/** The host's 8259A pair: only the line of the VMM is open (8259A data sheet, ICW1 to ICW4, OCW1). */
-	private startInterruptController(): void {
-		const { ports } = this.host.devices;
-		for (const [base, vector, cascade] of [
-			[0x20, HostVector.interrupts, 4],
-			[0xa0, HostVector.interrupts + 8, 2],
-		] as const) {
-			ports.write(base, 1, 0x11);
-			ports.write(base + 1, 1, vector);
-			ports.write(base + 1, 1, cascade);
-			ports.write(base + 1, 1, 1);
-		}
-		ports.write(0x21, 1, 0xff & ~(1 << VMM_INTERRUPT_LINE));
-		ports.write(0xa1, 1, 0xff);
-	}
-
 	/** Makes the host take an interrupt as soon as guest code runs, or takes that back. */
 	requestInterrupt(asserted: boolean): void {
 		this.host.devices.pic.line(VMM_INTERRUPT_LINE).set(asserted);
@@ -127,7 +112,7 @@ export class HostControl {
 	/** Ends the service of the VMM's interrupt. */
 	endInterrupt(): void {
 		this.requestInterrupt(false);
-		this.host.devices.ports.write(0x20, 1, 0x20);
+		endInterrupt(this.host, VMM_INTERRUPT_LINE);
 	}
 
 	setDescriptor(selector: number, [low, high]: DescriptorWords): void {

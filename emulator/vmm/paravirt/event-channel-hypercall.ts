@@ -6,72 +6,73 @@ import type { EventChannels } from "./event-channels.ts";
 import { GuestStructure, type HypercallMemory } from "./hypercall-memory.ts";
 import { Domid, Errno } from "./xen-abi.ts";
 
+type Input = readonly [name: string, offset: number, bytes: 2 | 4];
+
 interface Operation {
 	readonly name: string;
 	/** Bytes of its structure. */
 	readonly bytes: number;
-	/** Input fields: name, offset, bytes. */
-	readonly inputs: readonly (readonly [string, number, 2 | 4])[];
+	readonly inputs: readonly Input[];
 	/** Where the port that a positive result names is stored. */
-	readonly portAt?: number;
-	perform(channels: EventChannels, caller: number, view: DataView): number;
+	readonly portAt: number | undefined;
+	/** @param inputs their values, in order. @param view the structure, for results beyond the port. */
+	perform(channels: EventChannels, caller: number, inputs: readonly number[], view: DataView): number;
 }
 
-const dword = (view: DataView, offset: number) => view.getUint32(offset, true);
-const word = (view: DataView, offset: number) => view.getUint16(offset, true);
+const numberOf = (view: DataView, [, offset, bytes]: Input) =>
+	bytes === 2 ? view.getUint16(offset, true) : view.getUint32(offset, true);
 
-const operations: Readonly<Record<number, Operation>> = {
-	0: {
-		name: "bind_interdomain",
-		bytes: 12,
-		inputs: [
+/** An operation whose result is a port, stored behind its inputs. */
+function binding(name: string, bytes: number, inputs: readonly Input[], perform: Operation["perform"]): Operation {
+	return { name, bytes, inputs, portAt: bytes - 4, perform };
+}
+
+function command(name: string, bytes: number, inputs: readonly Input[], perform: Operation["perform"]): Operation {
+	return { name, bytes, inputs, portAt: undefined, perform };
+}
+
+const PORT: Input = ["port", 0, 4];
+
+/** By the number of the command. */
+const operations: readonly Operation[] = [
+	binding(
+		"bind_interdomain",
+		12,
+		[
 			["remote_dom", 0, 2],
 			["remote_port", 4, 4],
 		],
-		portAt: 8,
-		perform: (channels, caller, view) => channels.bindInterdomain(caller, word(view, 0), dword(view, 4)),
-	},
-	1: {
-		name: "bind_virq",
-		bytes: 12,
-		inputs: [
+		(channels, caller, [domain, port]) => channels.bindInterdomain(caller, domain!, port!),
+	),
+	binding(
+		"bind_virq",
+		12,
+		[
 			["virq", 0, 4],
 			["vcpu", 4, 4],
 		],
-		portAt: 8,
-		perform: (channels, caller, view) => channels.bindVirq(caller, dword(view, 0), dword(view, 4)),
-	},
-	2: {
-		name: "bind_pirq",
-		bytes: 12,
-		inputs: [
+		(channels, caller, [virq, vcpu]) => channels.bindVirq(caller, virq!, vcpu!),
+	),
+	binding(
+		"bind_pirq",
+		12,
+		[
 			["pirq", 0, 4],
 			["flags", 4, 4],
 		],
-		portAt: 8,
-		perform: (channels, caller, view) => channels.bindPirq(caller, dword(view, 0)),
-	},
-	3: {
-		name: "close",
-		bytes: 4,
-		inputs: [["port", 0, 4]],
-		perform: (channels, caller, view) => channels.close(caller, dword(view, 0)),
-	},
-	4: {
-		name: "send",
-		bytes: 4,
-		inputs: [["port", 0, 4]],
-		perform: (channels, caller, view) => channels.send(caller, dword(view, 0)),
-	},
-	5: {
-		name: "status",
-		bytes: 24,
-		inputs: [
+		(channels, caller, [line]) => channels.bindPirq(caller, line!),
+	),
+	command("close", 4, [PORT], (channels, caller, [port]) => channels.close(caller, port!)),
+	command("send", 4, [PORT], (channels, caller, [port]) => channels.send(caller, port!)),
+	command(
+		"status",
+		24,
+		[
 			["dom", 0, 2],
 			["port", 4, 4],
 		],
-		perform: (channels, caller, view) => {
-			const found = channels.status(caller, word(view, 0), dword(view, 4));
+		(channels, caller, [domain, port], view) => {
+			const found = channels.status(caller, domain!, port!);
 			if (typeof found === "number") return found;
 			view.setUint32(8, found.status, true);
 			view.setUint32(12, 0, true);
@@ -80,49 +81,25 @@ const operations: Readonly<Record<number, Operation>> = {
 			if (found.line !== undefined) view.setUint32(16, found.line, true);
 			return 0;
 		},
-	},
-	6: {
-		name: "alloc_unbound",
-		bytes: 8,
-		inputs: [
+	),
+	binding(
+		"alloc_unbound",
+		8,
+		[
 			["dom", 0, 2],
 			["remote_dom", 2, 2],
 		],
-		portAt: 4,
-		perform: (channels, caller, view) => channels.allocateUnbound(caller, word(view, 0), word(view, 2)),
-	},
-	7: {
-		name: "bind_ipi",
-		bytes: 8,
-		inputs: [["vcpu", 0, 4]],
-		portAt: 4,
-		perform: (channels, caller, view) => channels.bindIpi(caller, dword(view, 0)),
-	},
-	8: {
-		name: "bind_vcpu",
-		bytes: 8,
-		inputs: [
-			["port", 0, 4],
-			["vcpu", 4, 4],
-		],
-		perform: (channels, caller, view) => channels.bindVcpu(caller, dword(view, 0), dword(view, 4)),
-	},
-	9: {
-		name: "unmask",
-		bytes: 4,
-		inputs: [["port", 0, 4]],
-		perform: (channels, caller, view) => channels.unmask(caller, dword(view, 0)),
-	},
-	10: {
-		name: "reset",
-		bytes: 2,
-		inputs: [["dom", 0, 2]],
-		perform: (channels, caller, view) => {
-			const domain = word(view, 0);
-			return domain === Domid.self || domain === caller ? channels.reset(caller) : -Errno.EPERM;
-		},
-	},
-};
+		(channels, caller, [domain, remote]) => channels.allocateUnbound(caller, domain!, remote!),
+	),
+	binding("bind_ipi", 8, [["vcpu", 0, 4]], (channels, caller, [vcpu]) => channels.bindIpi(caller, vcpu!)),
+	command("bind_vcpu", 8, [PORT, ["vcpu", 4, 4]], (channels, caller, [port, vcpu]) =>
+		channels.bindVcpu(caller, port!, vcpu!),
+	),
+	command("unmask", 4, [PORT], (channels, caller, [port]) => channels.unmask(caller, port!)),
+	command("reset", 2, [["dom", 0, 2]], (channels, caller, [domain]) =>
+		domain === Domid.self || domain === caller ? channels.reset(caller) : -Errno.EPERM,
+	),
+];
 
 /** The FIFO ABI's operations are not there; kernels that get -ENOSYS stay with two levels. */
 export function eventChannelOperation(
@@ -136,10 +113,12 @@ export function eventChannelOperation(
 	if (!operation) return -Errno.ENOSYS;
 	const structure = GuestStructure.read(memory, argument, operation.bytes);
 	if (!structure) return -Errno.EFAULT;
-	const result = operation.perform(channels, caller, structure.view);
+	const { view } = structure;
+	const inputs = operation.inputs.map((input) => numberOf(view, input));
+	const result = operation.perform(channels, caller, inputs, view);
 	if (result < 0) return result;
 	if (operation.portAt !== undefined) {
-		structure.view.setUint32(operation.portAt, result, true);
+		view.setUint32(operation.portAt, result, true);
 		if (!structure.store()) {
 			channels.close(caller, result);
 			return -Errno.EFAULT;
@@ -158,7 +137,6 @@ export function describeEventChannelOperation(
 	if (!operation) return [{ name: "command", value: command }];
 	const structure = GuestStructure.read(memory, argument, operation.bytes);
 	const fields: VmEventField[] = [{ name: "command", value: operation.name }];
-	for (const [name, offset, bytes] of structure ? operation.inputs : [])
-		fields.push({ name, value: bytes === 2 ? word(structure!.view, offset) : dword(structure!.view, offset) });
-	return fields;
+	if (!structure) return fields;
+	return [...fields, ...operation.inputs.map((input) => ({ name: input[0], value: numberOf(structure.view, input) }))];
 }

@@ -7,6 +7,7 @@ import { Activity, Internal, type ProcessorState } from "../../cpu/processor-sta
 import { Cr0, Cr4, Efer, Eflags } from "../../cpu/register-bits.ts";
 import { Segment, State } from "../../isa/state.ts";
 import type { HostMachine } from "../../machine/host-machine.ts";
+import { endInterrupt, startInterruptController } from "../host-interrupt-lines.ts";
 import type { Domain, GuestFrame } from "./domain.ts";
 import type { FrameAllocator } from "./memory/frame-table.ts";
 import type { MachineMemory } from "./memory/machine-memory.ts";
@@ -28,6 +29,8 @@ import {
 } from "./vmm-layout.ts";
 import { FIRST_RESERVED_GDT_PAGE, GuestSelector } from "./xen-abi.ts";
 
+/** The line by which the slave of the 8259A pair reaches the master. */
+const CASCADE = 2;
 const RSP = 4;
 const RCX = 1;
 const R11 = 11;
@@ -137,7 +140,7 @@ export class HostControl {
 		// The engine compares addresses as signed numbers.
 		const first = BigInt.asIntN(64, VMM_LINEAR);
 		host.engine.setHostEntry(first, first + BigInt(VmmArea.entryEnd));
-		this.startInterruptController();
+		startInterruptController(this.host, INTERRUPT_VECTOR, [TIMER_LINE, CASCADE]);
 	}
 
 	/** Both forms of the table, with every frame marked as no guest's, and the tables that map them read-only to all. */
@@ -217,21 +220,6 @@ export class HostControl {
 		return frame;
 	}
 
-	private startInterruptController(): void {
-		const { ports } = this.host.devices;
-		for (const [base, vector, cascade] of [
-			[0x20, INTERRUPT_VECTOR, 4],
-			[0xa0, INTERRUPT_VECTOR + 8, 2],
-		] as const) {
-			ports.write(base, 1, 0x11);
-			ports.write(base + 1, 1, vector);
-			ports.write(base + 1, 1, cascade);
-			ports.write(base + 1, 1, 1);
-		}
-		ports.write(0x21, 1, 0xff & ~(1 << TIMER_LINE) & ~4);
-		ports.write(0xa1, 1, 0xff);
-	}
-
 	/** Opens or closes a line of the host's interrupt controllers. */
 	maskLine(line: number, masked: boolean): void {
 		const { ports } = this.host.devices;
@@ -241,11 +229,9 @@ export class HostControl {
 		ports.write(port, 1, masked ? mask | bit : mask & ~bit);
 	}
 
-	/** Ends the service of an interrupt (8259A data sheet, OCW2, non-specific end of interrupt). */
+	/** Ends the service of an interrupt. */
 	endInterrupt(line: number): void {
-		const { ports } = this.host.devices;
-		if (line >= 8) ports.write(0xa0, 1, 0x20);
-		ports.write(0x20, 1, 0x20);
+		endInterrupt(this.host, line);
 	}
 
 	/** Makes the host take an interrupt as soon as guest code runs, or takes that back. */

@@ -18,6 +18,7 @@ import {
 	type Watchpoint,
 } from "../../machine/virtual-machine.ts";
 import { WatchpointSet } from "../../machine/watchpoint-set.ts";
+import { belongsTo, HostedBreakpoints } from "../hosted-breakpoints.ts";
 import { HostedMachine, PCPU, VCPU } from "../hosted-machine.ts";
 import { type Domain, failure } from "./domain.ts";
 import { DomainBuilder, type DomainFiles } from "./domain-builder.ts";
@@ -48,11 +49,6 @@ const COM1 = 0x3f8;
 /** Typed bytes that wait for a domain that does not read them. */
 const MOST_TYPED = 1 << 16;
 
-/** Whether an address of a breakpoint holds for a vCPU: domains have the same linear and guest-physical addresses. */
-function belongsTo({ processor }: Address, vcpu: DomainProcessor): boolean {
-	return processor === undefined || processor === vcpu.id;
-}
-
 export class ParavirtualMachine extends HostedMachine implements VirtualMachine {
 	readonly technique = "pv";
 	hypervisor!: Hypervisor;
@@ -66,7 +62,7 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 	private image: PvImage | undefined;
 	private vcpus: DomainProcessor[] = [];
 	private pcpu!: HostProcessor;
-	private breakpoints: readonly ExecutionBreakpoint[] = [];
+	private readonly breakpoints = new HostedBreakpoints();
 	private watched: readonly Watchpoint[] = [];
 	private readonly watchpoints = new WatchpointSet((watchpoint, access) => {
 		if (!belongsTo(watchpoint.address, this.currentVcpu)) return;
@@ -131,7 +127,7 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 			this.services,
 		])
 			hypervisor.hypercalls.registerAll(part.handlers);
-		this.pcpu = new HostProcessor(hypervisor);
+		this.pcpu = new HostProcessor(hypervisor, this.remapping);
 		this.vcpus = [];
 		const guest = this.addDomain(GUEST, "domain 1", image.wide, false, configuration.memory / 4096);
 		this.build(guest, image, configuration);
@@ -143,7 +139,7 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 		hypervisor.start();
 		// Building domains is no guest's doing.
 		this.workSeen = hypervisor.tables.work;
-		this.setExecutionBreakpoints(this.breakpoints);
+		this.breakpoints.install(this.host.engine);
 		this.dmaWatchpoints.attach(this.host.devices.optional?.path);
 		this.setWatchpoints(this.watched);
 	}
@@ -295,7 +291,7 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 		if (this.ended) return this.ended;
 		switch (stop?.kind) {
 			case "breakpoint": {
-				const hit = this.breakpointHere();
+				const hit = this.breakpoints.hits(this.pcpu, this.currentVcpu);
 				if (hit) return hit;
 				this.host.engine.passBreakpoint();
 				return undefined;
@@ -314,24 +310,6 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 			default:
 				return undefined;
 		}
-	}
-
-	private breakpointHere(): Stop | undefined {
-		const vcpu = this.currentVcpu;
-		const linear = this.pcpu.linearInstructionPointer();
-		const machine = this.pcpu.translate(linear, "hpa");
-		const own = this.breakpoints.filter(({ address }) => address.space === "hpa" && address.value === machine);
-		if (own.length > 0) return { reason: "breakpoint", processor: PCPU, ids: own.map(({ id }) => id) };
-		const ids = this.breakpoints
-			.filter(
-				({ address }) =>
-					belongsTo(address, vcpu) &&
-					(address.space === "lin"
-						? address.value === linear
-						: address.space === "gpa" && address.value === vcpu.translate(linear, "gpa")),
-			)
-			.map(({ id }) => id);
-		return ids.length > 0 ? { reason: "breakpoint", processor: vcpu.id, ids } : undefined;
 	}
 
 	step(processor: number, options: StepOptions = {}): Stop {
@@ -368,9 +346,8 @@ export class ParavirtualMachine extends HostedMachine implements VirtualMachine 
 	}
 
 	setExecutionBreakpoints(breakpoints: readonly ExecutionBreakpoint[]): void {
-		this.breakpoints = breakpoints;
-		const offsets = new Set(breakpoints.map(({ address }) => Number(address.value & 0xfffn)));
-		this.host.engine.code.setBreakpointOffsets(offsets);
+		this.breakpoints.set(breakpoints);
+		this.breakpoints.install(this.host.engine);
 	}
 
 	private machineAddress({ space, value, processor }: Address): bigint | undefined {

@@ -8,6 +8,7 @@ import { VmcsMemory } from "../../cpu/vmx/vmcs.ts";
 import { Vmcs, VmcsRegion } from "../../cpu/vmx/vmcs-fields.ts";
 import { Segment, type SegmentIndex, State } from "../../isa/state.ts";
 import type { HostMachine } from "../../machine/host-machine.ts";
+import { endInterrupt, startInterruptController } from "../host-interrupt-lines.ts";
 import { Area, HOST_INTERRUPTS, HostSelector, Instruction, machineCode, VMM_INTERRUPT_LINE } from "./layout.ts";
 
 const RAX = 0;
@@ -78,7 +79,7 @@ export class HostControl {
 		state.setGpr64(RSP, BigInt(this.at(Area.stackEnd)));
 		state.updateMode();
 		host.tlb.flush();
-		this.startInterruptController();
+		startInterruptController(host, HOST_INTERRUPTS, [VMM_INTERRUPT_LINE]);
 		host.engine.setHostEntry(BigInt(this.entryAddress), BigInt(this.entryAddress + 4096));
 		this.enterVmxOperation();
 	}
@@ -109,22 +110,6 @@ export class HostControl {
 			0,
 			0,
 		);
-	}
-
-	/** The host's 8259A pair: only the line of the VMM is open (8259A data sheet, ICW1 to ICW4, OCW1). */
-	private startInterruptController(): void {
-		const { ports } = this.host.devices;
-		for (const [base, vector, cascade] of [
-			[0x20, HOST_INTERRUPTS, 4],
-			[0xa0, HOST_INTERRUPTS + 8, 2],
-		] as const) {
-			ports.write(base, 1, 0x11);
-			ports.write(base + 1, 1, vector);
-			ports.write(base + 1, 1, cascade);
-			ports.write(base + 1, 1, 1);
-		}
-		ports.write(0x21, 1, 0xff & ~(1 << VMM_INTERRUPT_LINE));
-		ports.write(0xa1, 1, 0xff);
 	}
 
 	/** VMXON, VMCLEAR and VMPTRLD, executed by the host (SDM Vol. 3C §31.5). */
@@ -188,6 +173,6 @@ export class HostControl {
 	/** Ends the service of the VMM's interrupt. */
 	endInterrupt(): void {
 		this.requestInterrupt(false);
-		this.host.devices.ports.write(0x20, 1, 0x20);
+		endInterrupt(this.host, VMM_INTERRUPT_LINE);
 	}
 }

@@ -30,6 +30,7 @@ import {
 import { exitDetail, exitOperands, exitTitle, inOneLine } from "../../machine/vmcs/exit-words.ts";
 import { VmcsBytes } from "../../machine/vmcs/vmcs-bytes.ts";
 import { HostVmxView } from "../../machine/vmx-view.ts";
+import { HostedBreakpoints } from "../hosted-breakpoints.ts";
 import { HostedMachine, PCPU, VCPU } from "../hosted-machine.ts";
 import { GuestProcessor } from "./guest-processor.ts";
 import { GuestWatchpoints } from "./guest-watchpoints.ts";
@@ -49,7 +50,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 	private rom: FirmwareRom | undefined;
 	private readonly vcpu = new GuestProcessor();
 	private readonly pcpu = new HostProcessor(this.vcpu);
-	private breakpoints: readonly ExecutionBreakpoint[] = [];
+	private readonly breakpoints = new HostedBreakpoints();
 	private readonly watchpoints = new GuestWatchpoints({
 		instruction: () => this.vcpu.linearInstructionPointer(),
 		hit: (stop) => this.stopAt(stop),
@@ -60,6 +61,8 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		hit: (stop) => this.stopAt(stop),
 	});
 	private trueFaults = 0;
+	/** The guest's local APIC has taken an INIT signal that the vCPU has not. */
+	private initAsked = false;
 	/** The exception at which the machine stands. */
 	private shown: { readonly linear: bigint; readonly vector: number } | undefined;
 
@@ -79,6 +82,10 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 			shadowMemory: (pam) => this.shadowMemory(pam),
 			interruptRequest: (asserted) => this.monitor?.interruptRequest(asserted),
 			nonMaskableInterrupt: () => this.monitor.nonMaskableInterrupt(),
+			initSignal: () => {
+				this.initAsked = true;
+				this.host.stop({ kind: "requested" });
+			},
 			memory: () => this.monitor.physical,
 		});
 		const { host, guestDevices } = this;
@@ -115,7 +122,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		};
 		monitor.start();
 		this.boot();
-		this.setExecutionBreakpoints(this.breakpoints);
+		this.breakpoints.install(this.host.engine);
 		this.watchpoints.attach(monitor);
 		this.dmaWatchpoints.attach(this.dmaPath);
 	}
@@ -123,7 +130,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 	/** The guest's power-on or reset: its devices, its image, its vCPU. */
 	private boot(): void {
 		const { configuration, monitor, guestDevices } = this;
-		this.resetAsked = false;
+		this.resetAsked = this.initAsked = false;
 		this.passthrough?.reset();
 		guestDevices.reset();
 		const { processor } = monitor.emulator;
@@ -136,6 +143,16 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		} // With firmware the vCPU stands at its reset vector (SDM Vol. 3A §9.1.4), which lies in the ROM.
 		else processor.reset();
 		monitor.enterGuest();
+	}
+
+	/** INIT for the vCPU: it begins anew at the reset vector, and its local APIC with it (SDM Vol. 3A §9.1). */
+	private initialize(): void {
+		this.initAsked = false;
+		const { emulator } = this.monitor;
+		emulator.load();
+		emulator.processor.initialize();
+		this.guestDevices.localApic.initialize();
+		this.monitor.enterGuest();
 	}
 
 	/** The guest's host bridge shows other memory below 1 MB. */
@@ -189,6 +206,10 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 			if (monitor.control.inGuest) monitor.forceExit();
 			else this.boot();
 		}
+		if (this.initAsked) {
+			if (monitor.control.inGuest) monitor.forceExit();
+			else this.initialize();
+		}
 		const entered = this.enterGuest(instructions);
 		if (entered !== undefined) return this.conclude(entered);
 		return this.conclude(this.host.run(instructions));
@@ -197,8 +218,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 	/** VMLAUNCH or VMRESUME by itself, when something has to be done between it and the guest's first instruction. */
 	private enterGuest(instructions: number): HostStop | undefined {
 		const { monitor, host } = this;
-		if (monitor.control.inGuest || instructions < 2 || !monitor.retries || this.breakpoints.length === 0)
-			return undefined;
+		if (monitor.control.inGuest || instructions < 2 || !monitor.retries || this.breakpoints.isEmpty) return undefined;
 		host.engine.passBreakpoint();
 		const stop = host.run(1);
 		monitor.retries = false;
@@ -213,7 +233,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		if (this.ended) return this.ended;
 		switch (stop?.kind) {
 			case "breakpoint": {
-				const hit = this.breakpointHere();
+				const hit = this.breakpoints.hits(this.pcpu, this.monitor.control.inGuest ? this.vcpu : undefined);
 				if (hit) return hit;
 				this.host.engine.passBreakpoint();
 				return undefined;
@@ -226,21 +246,6 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 			default:
 				return undefined;
 		}
-	}
-
-	private breakpointHere(): Stop | undefined {
-		const { inGuest } = this.monitor.control;
-		const linear = this.pcpu.linearInstructionPointer();
-		const at = (space: "gpa" | "hpa") => this.pcpu.translate(linear, space);
-		const ids = (matches: (breakpoint: ExecutionBreakpoint) => boolean) =>
-			this.breakpoints.filter(matches).map(({ id }) => id);
-		const ofHost = ids(({ address }) => address.space === "hpa" && address.value === at("hpa"));
-		if (ofHost.length > 0) return { reason: "breakpoint", processor: PCPU, ids: ofHost };
-		if (!inGuest) return undefined;
-		const ofGuest = ids(({ address }) =>
-			address.space === "lin" ? address.value === linear : address.space === "gpa" && address.value === at("gpa"),
-		);
-		return ofGuest.length > 0 ? { reason: "breakpoint", processor: VCPU, ids: ofGuest } : undefined;
 	}
 
 	private describeShutdown(): string {
@@ -397,10 +402,9 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 	}
 
 	setExecutionBreakpoints(breakpoints: readonly ExecutionBreakpoint[]): void {
-		this.breakpoints = breakpoints;
 		this.ranOut = false;
-		const offsets = new Set(breakpoints.map(({ address }) => Number(address.value & 0xfffn)));
-		this.host.engine.code.setBreakpointOffsets(offsets);
+		this.breakpoints.set(breakpoints);
+		this.breakpoints.install(this.host.engine);
 	}
 
 	setWatchpoints(watchpoints: readonly Watchpoint[]): void {
