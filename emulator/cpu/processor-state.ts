@@ -45,6 +45,14 @@ export const PROCESSOR_SIGNATURE = 0x6fb;
 /** Present, data, writable, accessed. */
 const REAL_MODE_ACCESS = 0x93;
 
+/** xmm, x87 and mxcsr; the model-specific registers; what the time-stamp counter was changed by; the request of the local APIC. */
+const KEPT_BY_INIT: readonly (readonly [first: number, end: number])[] = [
+	[State.xmm, State.mxcsr + 4],
+	[State.msr, State.msr + MSR_SLOTS * 8],
+	[Internal.timestampOffset, Internal.timestampOffset + 8],
+	[State.interruptRequest, State.interruptRequest + 4],
+];
+
 export class ProcessorState {
 	readonly i32: Int32Array;
 	readonly i64: BigInt64Array;
@@ -92,6 +100,27 @@ export class ProcessorState {
 		this.i32[State.xcr0 >> 2] = 1;
 		this.mode = "real";
 		this.tlb.flush();
+		this.updateMode();
+	}
+
+	/**
+	 * The state after INIT (SDM Vol. 3A Table 9-1): as after reset, but x87, MMX and SSE state, model-specific registers, the time-stamp
+	 * counter and the cache bits of CR0 stay. IA32_EFER does not: real-address mode has no IA-32e paging.
+	 */
+	initialize(): void {
+		const kept = ([first, end]: readonly [number, number]) => ({ first, bytes: this.u8.slice(first, end) });
+		const ranges = KEPT_BY_INIT.map(kept);
+		const cache = this.cr0 & (Cr0.CD | Cr0.NW);
+		this.reset();
+		for (const { first, bytes } of ranges) this.u8.set(bytes, first);
+		this.cr0 = (this.cr0 & ~(Cr0.CD | Cr0.NW)) | cache;
+		this.updateMode();
+	}
+
+	/** Where a start-up IPI lets the processor begin: at the start of page `vector` (SDM Vol. 3A §8.4.3). */
+	startAtPage(vector: number): void {
+		this.setSegment(Segment.cs, vector << 8, REAL_MODE_ACCESS, vector << 12, 0, 0xffff);
+		this.rip = 0n;
 		this.updateMode();
 	}
 

@@ -15,6 +15,7 @@ import { extendedStateInstructions } from "./extended-state.ts";
 import { FarTransfer } from "./far-transfer.ts";
 import { flagsInstructions } from "./flags-instructions.ts";
 import { floatingPointHelpers } from "./floating-point/index.ts";
+import { InitSignals } from "./init-signals.ts";
 import { InterruptDelivery } from "./interrupt-delivery.ts";
 import { InterruptReturn } from "./interrupt-return.ts";
 import type { LocalApicPort } from "./local-apic-port.ts";
@@ -48,6 +49,9 @@ export interface ProcessorSurroundings {
 	readonly ferr?: () => void;
 }
 
+const APIC_BASE_MSR = 0x1b;
+const APIC_BASE_BSP = 0x100n;
+
 /** `parameter` of deviceNotAvailable: what the instruction belongs to. */
 export const CoprocessorUse = { x87: 0, mmx: 1, sse: 2, wait: 3 } as const;
 
@@ -68,6 +72,7 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	readonly helpers: Readonly<Record<string, Helper>>;
 	/** Absent when the processor has no VMX. */
 	readonly vmx: Vmx | undefined;
+	readonly init: InitSignals;
 	/** Watches of debuggers and the VMM; the debug registers' own comes with them. */
 	private watches: readonly AccessWatch[] = [];
 	/** The debug registers are among the watches. */
@@ -152,6 +157,11 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 			this.helpers = this.vmx.wrap(helpers);
 		} else this.helpers = helpers;
 		this.debug.onDataBreakpoints = () => this.applyWatches();
+		this.init = new InitSignals(core, this.vmx?.unit, {
+			isBootstrap: () => ((this.modelSpecific.read(APIC_BASE_MSR) ?? APIC_BASE_BSP) & APIC_BASE_BSP) !== 0n,
+			initialize: () => this.initialize(),
+			startAt: (vector) => core.state.startAtPage(vector),
+		});
 		this.reset();
 	}
 
@@ -162,6 +172,17 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		this.vmx?.reset();
 		this.applyWatches();
 	}
+
+	/** The state after INIT (SDM Vol. 3A Table 9-1). */
+	initialize(): void {
+		this.core.state.initialize();
+		this.vmx?.reset();
+		this.applyWatches();
+		this.onInitialized();
+	}
+
+	/** Called when an INIT signal was taken: the local APIC begins anew too. */
+	onInitialized: () => void = () => {};
 
 	/** What a snapshot needs besides the state bytes. */
 	save(): ProcessorExtras {
@@ -238,12 +259,14 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	/** True when takeExternalInterrupt() may be called now. */
 	get canTakeInterrupt(): boolean {
 		if (this.vmx?.active) return this.vmx.events.canTakeInterrupt();
+		if (this.init.waits) return false;
 		return (this.core.state.flagsRest & Eflags.IF) !== 0 && !this.inInterruptShadow;
 	}
 
 	/** True when takeNmi() may be called now. */
 	get canTakeNmi(): boolean {
 		if (this.vmx?.active) return this.vmx.events.canTakeNmi();
+		if (this.init.waits) return false;
 		return this.core.state.i32[Internal.nmiBlocked >> 2] === 0 && !this.inInterruptShadow;
 	}
 
@@ -254,8 +277,8 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 
 	/** Halted, or in another state in which no instruction is executed and something may end it. */
 	get halted(): boolean {
-		if (this.vmx?.active) return this.activity !== Activity.active || this.vmx.waitsForSipi;
-		return this.activity === Activity.halted;
+		if (this.init.waits) return true;
+		return this.vmx?.active ? this.activity !== Activity.active : this.activity === Activity.halted;
 	}
 
 	/** True when single instructions have to be run: EFLAGS.TF, breakpoints in the debug registers, or an interrupt shadow. */

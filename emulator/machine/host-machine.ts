@@ -81,6 +81,14 @@ export class HostMachine {
 			memoryBytes: configuration.memoryBytes,
 			interruptRequest: (asserted) => this.setInterruptRequest(asserted),
 			nonMaskableInterrupt: () => this.raiseNmi(),
+			initSignal: () => {
+				this.processor.init.signal();
+				this.engine.stopAfterInstruction();
+			},
+			startUp: (vector) => {
+				this.processor.init.startUp(vector);
+				this.engine.stopAfterInstruction();
+			},
 			reset: () => {
 				configuration.onReset();
 				this.stop({ kind: "requested" });
@@ -113,6 +121,7 @@ export class HostMachine {
 			attention: () => this.engine?.stopAfterInstruction(),
 		});
 		this.processor.connectLocalApic(this.devices.localApicPort);
+		this.processor.onInitialized = () => this.devices.localApic.initialize();
 		this.engine = new ExecutionEngine(this.physical, this.tlb, this.processor, configuration.engine);
 		// An alarm that an instruction of the slice asks for comes at its moment, wherever the slice ends.
 		this.clock.onAlarm = (time) => {
@@ -256,6 +265,7 @@ export class HostMachine {
 		const guest = this.processor.vmx?.active ? this.processor.vmx.events : undefined;
 		return (
 			this.processor.vmx?.virtualApic.trapExit() ??
+			this.processor.init.take() ??
 			guest?.monitorTrap() ??
 			this.takeDebugTrap() ??
 			guest?.beforeNmi(this.now()) ??

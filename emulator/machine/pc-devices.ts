@@ -46,6 +46,10 @@ export interface PcSurroundings {
 	/** The processor's INTR input, driven by the local APIC (or by the 8259A pair when that is disabled). */
 	interruptRequest(asserted: boolean): void;
 	nonMaskableInterrupt(): void;
+	/** An INIT signal has come to the processor, which tells its local APIC when it takes it. */
+	initSignal(): void;
+	/** A start-up IPI: begin at page `vector`, if the processor waits for one. */
+	startUp(vector: number): void;
 	/** The whole machine is to be reset: keyboard controller, port 0x92, port 0xcf9. */
 	reset(): void;
 	powerOff(): void;
@@ -110,8 +114,8 @@ export class PcDevices {
 			acknowledgeExternal: () => this.pic.acknowledge(),
 			nonMaskable: () => surroundings.nonMaskableInterrupt(),
 			systemManagement: () => {},
-			init: () => this.localApic.initialize(),
-			startUp: () => {},
+			init: () => surroundings.initSignal(),
+			startUp: (vector) => surroundings.startUp(vector),
 			timeOfTsc: (tsc) => surroundings.timeOfTsc(tsc),
 		});
 		this.ioApic = new IoApic(apicBus);

@@ -65,6 +65,11 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 		this.makeHost(vmmOverhead(configuration.memory), {
 			interruptRequest: (asserted) => this.monitor?.interruptRequest(asserted),
 			nonMaskableInterrupt: () => {},
+			initSignal: () =>
+				this.end({
+					reason: "halted",
+					description: `The guest has sent its processor INIT, behind which it begins in real-address mode: that runs under "none" and "hvm" with "--mmu ept".`,
+				}),
 			memory: () => this.monitor.physical,
 		});
 		const { host, guestDevices: devices } = this;

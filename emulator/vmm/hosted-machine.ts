@@ -36,7 +36,10 @@ const MOST_MEMORY = 2 ** 31;
 
 /** What the guest's devices drive and reach. */
 export interface GuestConnections
-	extends Pick<PcSurroundings, "interruptRequest" | "nonMaskableInterrupt" | "firmware" | "shadowMemory"> {
+	extends Pick<
+		PcSurroundings,
+		"interruptRequest" | "nonMaskableInterrupt" | "initSignal" | "firmware" | "shadowMemory"
+	> {
 	/** Guest-physical memory as bus masters reach it. */
 	memory(): BackedMemory;
 }
@@ -139,6 +142,8 @@ export abstract class HostedMachine {
 				this.resetAsked = true;
 				host.stop({ kind: "requested" });
 			},
+			// No vCPU runs while it waits for one.
+			startUp: () => {},
 			powerOff: () => this.end({ reason: "poweroff" }),
 			debugExit: (value) => this.end({ reason: "debug-exit", value }),
 			debugConsole: (byte) => {

@@ -28,6 +28,8 @@ export function startPassthrough(iommu = true, device: OptionalDeviceName = "dma
 		memoryBytes: GUEST_BYTES,
 		interruptRequest: () => {},
 		nonMaskableInterrupt: () => {},
+		initSignal: () => {},
+		startUp: () => {},
 		reset: () => {},
 		powerOff: () => {},
 		debugExit: () => {},
