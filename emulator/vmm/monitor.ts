@@ -162,6 +162,10 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 				controlsChanged: (cr0, cr4) => this.controlsChanged(cr0, cr4),
 				privilegeLevelChanged: () => this.kernel.translations?.flush(),
 				invalidatePage: (linear) => this.invalidatePage(linear),
+				invalidateAll: () => {
+					host.tlb.flush();
+					this.descriptors.mappingChanged();
+				},
 				localTableLoaded: (length) => this.control.loadLocalDescriptorTable(length),
 				stackSegmentLoaded: () => this.kernel.stackSegmentLoaded(),
 				loadHostSegment: (segment, selector) => {

@@ -200,3 +200,18 @@ test("the run does not depend on how it is sliced, nor on who looks", () => {
 	assert.equal(sliced.memoryHash(), whole.memoryHash());
 	assert.deepEqual(sliced.statistics().misbehaviours, whole.statistics().misbehaviours);
 });
+
+test("INVPCID, which the host's CPUID announces, empties the TLB; its descriptor is checked", () => {
+	// mov $type, %eax; invpcid R, %eax
+	const invalidate = (type: number) => [0xb8, ...dword(type), 0x66, 0x0f, 0x38, 0x82, 0x05, ...dword(R)];
+	const identifier = [0xc7, 0x05, ...dword(R), ...dword(1)];
+	for (const vmm of ["none", "trap"] as const) {
+		for (let type = 0; type <= 3; type++)
+			assert.equal(ended(start(invalidate(type), vmm)).vector, -1, `${vmm}, ${type}`);
+		assert.equal(ended(start(invalidate(4), vmm)).vector, 13, vmm);
+		assert.equal(ended(start([...identifier, ...invalidate(1)], vmm)).vector, 13, vmm);
+		assert.equal(ended(start([...identifier, ...invalidate(3)], vmm)).vector, -1, vmm);
+	}
+	// Under "bt" CPUID does not announce it.
+	assert.equal(ended(start(invalidate(2), "bt")).vector, 6);
+});

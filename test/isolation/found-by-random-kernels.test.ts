@@ -44,6 +44,21 @@ for (const technique of direct.filter(({ configuration: { vmm } }) => vmm === "n
 		assert.equal(machine.run(100_000)?.reason, "triple-fault");
 	});
 
+for (const technique of direct.filter(({ configuration: { vmm } }) => vmm === "none" || vmm === "hvm"))
+	test(`a switch to a task whose stack has another privilege than its code raises #TS under ${technique.name}`, () => {
+		const tss = TinyGuest.results + 0x400;
+		const descriptor = TinyGuest.gdt + TinyGuest.selector.fresh;
+		const stack = TinyGuest.selector.data | 3;
+		const code = [
+			...store(descriptor, ((tss << 16) | 103) >>> 0),
+			...store(descriptor + 4, 0x8900 | (tss >>> 16)),
+			...[...store(tss + 0x20, 0x1000), ...store(tss + 0x24, 2), ...store(tss + 0x4c, TinyGuest.selector.code)],
+			...[...store(tss + 0x50, stack), ...store(tss + 0x38, TinyGuest.stack)],
+			...[0xea, 0, 0, 0, 0, TinyGuest.selector.fresh, 0],
+		];
+		assert.deepEqual(firstException(start(technique, code)), [10, TinyGuest.selector.data]);
+	});
+
 for (const technique of direct.filter(({ memory }) => memory))
 	test(`a huge repeated store to device memory does not outlast the budget of a run under ${technique.name}`, () => {
 		// mov $-1, %ecx; mov $0xb8000, %edi; rep stosb

@@ -17,12 +17,17 @@ import { LOADS_PDPTES, loadPdptes } from "./pdpte-registers.ts";
 import type { PortInstructions } from "./port-instructions.ts";
 
 /** What the instructions need of the VMM around them. */
+/** Types of INVPCID, and the bits of its descriptor that hold an identifier (SDM Vol. 2A). */
+const Invalidation = { address: 0, context: 1, everything: 2, allContexts: 3 } as const;
+const PCID = 0xfff;
+
 export interface PrivilegedSurroundings {
 	/** CR0, CR3, CR4 or EFER was written; the bits of CR0 and CR4 that changed. */
 	controlsChanged(cr0Changed: number, cr4Changed: number): void;
 	/** IOPL was changed, so that code translated under another is no longer right. */
 	privilegeLevelChanged(): void;
 	invalidatePage(linear: number): void;
+	invalidateAll(): void;
 	localTableLoaded(length: number): void;
 	stackSegmentLoaded(): void;
 	/** Loads ES, DS or FS of the host with a checked selector whose descriptor has no lasting shadow. */
@@ -337,12 +342,29 @@ export class PrivilegedInstructions {
 				registers.write(i.reg, size, offset);
 				return true;
 			}
-			// INVPCID, which CPUID does not announce.
 			case 0x0f3882:
-				throw new GuestFault(invalidOpcode);
+				this.invalidateContext(i);
+				return true;
 			default:
 				return false;
 		}
+	}
+
+	/** INVPCID (SDM Vol. 2A) without process-context identifiers, which need IA-32e mode. */
+	private invalidateContext(i: InstructionBytes): void {
+		const { guest, operands } = this;
+		// Translated code asks a CPUID that does not announce it; kernel code that runs directly asks the host's.
+		if (!guest.kernelRunsDirectly || !i.operandSize16 || !i.inMemory) throw new GuestFault(invalidOpcode);
+		this.requirePrivilege();
+		const type = guest.registers.read32(i.reg) >>> 0;
+		const at = operands.operandAddress(16, false);
+		const context = guest.read(at, 4);
+		const reserved = (context & ~PCID) | guest.read((at + 4) >>> 0, 4);
+		const single = type === Invalidation.address || type === Invalidation.context;
+		if (type > Invalidation.allContexts || reserved !== 0 || (single && context !== 0))
+			throw new GuestFault(generalProtection, 0);
+		if (type === Invalidation.address) this.surroundings.invalidatePage(guest.read((at + 8) >>> 0, 4));
+		else this.surroundings.invalidateAll();
 	}
 
 	/** SLDT STR LLDT LTR VERR VERW. */

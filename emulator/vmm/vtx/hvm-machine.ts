@@ -104,6 +104,11 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 				halted: () =>
 					this.end({ reason: "halted", description: "The vCPU is halted with interrupts off; nothing can wake it." }),
 				hiddenFault: (linear, errorCode) => this.seeHiddenFault(linear, errorCode),
+				softwareException: (vector, errorCode) => {
+					this.tell(vector, errorCode, "exception");
+					// It is delivered all the same: the machine stops behind it.
+					this.shown = undefined;
+				},
 			},
 			this.configuration.mmu,
 			this.monitor,
@@ -300,6 +305,10 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 			injection.redelivers = false;
 			return false;
 		}
+		return this.tell(vector, errorCode, source);
+	}
+
+	private tell(vector: number, errorCode: number | undefined, source: EventSource): boolean {
 		const linear = this.vcpu.linearInstructionPointer();
 		const { shown } = this;
 		this.shown = undefined;

@@ -2,6 +2,7 @@
 
 import { Internal } from "../../cpu/processor-state.ts";
 import { Cr0, Eflags } from "../../cpu/register-bits.ts";
+import { Secondary } from "../../cpu/vmx/controls.ts";
 import { ENTRY_FAILURE, ExitReasonNumber, exitReasonName } from "../../cpu/vmx/exit-reasons.ts";
 import { GuestActivity, Interruptibility, PendingDebug } from "../../cpu/vmx/guest-checks.ts";
 import { VALID } from "../../cpu/vmx/interruption-information.ts";
@@ -52,6 +53,8 @@ export interface MonitorObserver {
 	halted(): void;
 	/** A page fault that only the shadow tables were the cause of; it is done with. */
 	hiddenFault(linear: bigint, errorCode: number): void;
+	/** An exception of the guest is about to be delivered in software. */
+	softwareException(vector: number, errorCode: number | undefined): void;
 }
 
 /** A VM exit as the VMM finds it in the VMCS. */
@@ -329,7 +332,27 @@ export class Monitor {
 		}
 		const exception = this.emulator.execute();
 		this.followControls();
-		return exception === undefined || this.inject(exception);
+		if (exception === undefined) return true;
+		return this.canEnter ? this.inject(exception) : this.deliverInSoftware(exception);
+	}
+
+	/**
+	 * A task switch that has failed on its way leaves CS and SS of different privilege, with which no entry is possible without
+	 * unrestricted guest (SDM Vol. 3C §27.3.1.2).
+	 */
+	private get canEnter(): boolean {
+		const { vmcs } = this;
+		if (vmcs.read32(Vmcs.secondaryControls) & Secondary.unrestrictedGuest) return true;
+		if (vmcs.read32(Vmcs.guestRflags) & Eflags.VM) return true;
+		return ((vmcs.read32(Vmcs.guestCs) ^ vmcs.read32(Vmcs.guestSs)) & 3) === 0;
+	}
+
+	private deliverInSoftware({ vector, errorCode }: GuestException): boolean {
+		this.observer.softwareException(vector, errorCode);
+		if (this.emulator.deliver({ vector, source: "exception", errorCode, instructionLength: 0 }))
+			return this.followControls();
+		this.observer.tripleFault();
+		return false;
 	}
 
 	/** While the guest's CR0.NE is clear, the VMM does what FERR# does (SDM Vol. 3A §2.5, CR0.NE; Vol. 1 §8.7). */
