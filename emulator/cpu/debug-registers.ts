@@ -25,6 +25,10 @@ export class DebugRegisters implements AccessWatch {
 	/** Called when the data breakpoints of DR7 were changed: `active` says whether there are any. */
 	onDataBreakpoints: (active: boolean) => void = () => {};
 
+	/** Data breakpoints that the instruction at this count has met. */
+	private hits = 0;
+	private hitsAt = -1;
+
 	constructor(private readonly core: ProcessorCore) {}
 
 	/** True when breakpoint `index` is enabled for this condition. */
@@ -82,7 +86,7 @@ export class DebugRegisters implements AccessWatch {
 				this.enabled(index, Condition.readWrite) || (access.write && this.enabled(index, Condition.write));
 			if (!watched) continue;
 			const start = this.address(index);
-			if (access.linear < start + BigInt(this.length(index)) && start < end) this.requestTrap(1 << index);
+			if (access.linear < start + BigInt(this.length(index)) && start < end) this.hit(1 << index);
 		}
 	}
 
@@ -95,6 +99,20 @@ export class DebugRegisters implements AccessWatch {
 			const start = Number(this.address(index));
 			if (port < start + this.length(index) && start < port + size) this.requestTrap(1 << index);
 		}
+	}
+
+	private hit(bit: number): void {
+		const now = this.core.retired();
+		if (this.hitsAt !== now) this.hits = 0;
+		this.hitsAt = now;
+		this.hits |= bit & ~this.core.state.i32[Internal.pendingDebug >> 2]!;
+		this.requestTrap(bit);
+	}
+
+	/** The current instruction faults: data breakpoints are traps, and it will meet them again (SDM Vol. 3B §17.3.1.2). */
+	dropHits(): void {
+		if (this.hitsAt === this.core.retired()) this.core.state.i32[Internal.pendingDebug >> 2]! &= ~this.hits;
+		this.hits = 0;
 	}
 
 	/** A debug trap with these DR6 bits is due after the current instruction. */

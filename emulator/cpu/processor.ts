@@ -12,6 +12,7 @@ import { Cpuid, DEFAULT_FEATURES, type ProcessorFeatures, supportedCr4 } from ".
 import { DebugRegisters, Dr6 } from "./debug-registers.ts";
 import { descriptorInstructions } from "./descriptor-instructions.ts";
 import { extendedStateInstructions } from "./extended-state.ts";
+import { DebugException } from "./exceptions.ts";
 import { FarTransfer } from "./far-transfer.ts";
 import { flagsInstructions } from "./flags-instructions.ts";
 import { floatingPointHelpers } from "./floating-point/index.ts";
@@ -228,7 +229,12 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	}
 
 	deliver(fault: Fault): boolean {
-		return this.delivery.deliver(fault);
+		if (fault instanceof DebugException) return this.delivery.deliver(fault);
+		this.debug.dropHits();
+		const delivered = this.delivery.deliver(fault);
+		// A data breakpoint on the handler's stack traps before the handler's first instruction.
+		const due = delivered && !this.vmx?.active ? this.takePendingDebug() : 0;
+		return due ? this.delivery.deliver(this.debug.raise(due)) : delivered;
 	}
 
 	/** Replaces the watches of debuggers and the VMM. */

@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareProcessor, gpr, Place, Selector } from "../../test/tools/bare-processor.ts";
-import { type Fault, Vector } from "../engine/fault.ts";
-import { Outcome } from "../engine/helper.ts";
+import { Fault, Vector } from "../engine/fault.ts";
+import { AccessKind, Outcome } from "../engine/helper.ts";
 import { RecordFlags, Segment, State } from "../isa/state.ts";
 import { CoprocessorUse } from "./processor.ts";
 import { Internal } from "./processor-state.ts";
@@ -466,6 +466,24 @@ test("DR6 tells the breakpoints of the last exception alone, and entering its ha
 	bare.run("interrupt1");
 	assert.equal(dr(6) & 0xf, 2, "INT1 takes a held-back data breakpoint along");
 	assert.equal(bare.processor.debugTrapAfter(false), undefined);
+});
+
+test("data breakpoints: a fault drops those of its instruction, and those of its own frame come before the handler", () => {
+	const bare = new BareProcessor().protectedMode();
+	bare.gate(Place.idt + 8, Selector.code0, 0x1000, 0x8e);
+	bare.gate(Place.idt + 13 * 8, Selector.code0, 0x2000, 0x8e);
+	bare.state.setGpr32(4, Place.stack);
+	bare.processor.debug.write(1, 0x5004, 0);
+	bare.processor.debug.write(7, (1 << 2) | (1 << 20) | (3 << 22), 0);
+	bare.processor.slowWrite(0, 0x5004, 0, 4 | (Segment.ds << AccessKind.segmentShift));
+	assert.equal(bare.processor.deliver(new Fault(GP, 0)), true);
+	assert.equal(bare.state.eip, 0x2000);
+	assert.equal(bare.processor.debugTrapAfter(false), undefined, "the instruction will meet it again");
+	bare.state.setGpr32(4, 0x5008);
+	assert.equal(bare.processor.deliver(new Fault(GP, 0)), true);
+	assert.equal(bare.state.eip, 0x1000);
+	assert.equal(bare.read32(bare.state.gpr32(4)), 0x2000, "the handler of #GP has not begun");
+	assert.equal(bare.state.i32[(State.dr + 48) >> 2]! & 0xf, 2);
 });
 
 test("MOV to DR7 and an IRET with an NMI waiting ask the run loop at once", () => {
