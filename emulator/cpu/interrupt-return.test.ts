@@ -111,6 +111,38 @@ test("virtual-8086 mode with IOPL below 3 faults; with VME a 16-bit IRET loads V
 	);
 });
 
+test("VIF and VIP both set: #GP before the first instruction in virtual-8086 mode with VME, in ring 3 with PVI", () => {
+	const both = Eflags.VIF | Eflags.VIP | 2;
+	for (const enabled of [false, true]) {
+		const virtual = stacked(
+			new BareProcessor().protectedMode(),
+			0x56,
+			0x100,
+			both | Eflags.VM,
+			0x400,
+			0x200,
+			0,
+			0,
+			0,
+			0,
+		);
+		if (enabled) virtual.state.cr4 |= Cr4.VME;
+		assert.deepEqual(
+			virtual.faultOf(() => virtual.run("iret")),
+			enabled ? [GP, 0] : undefined,
+		);
+		assert.equal(virtual.state.eip, 0x56, "the fault is that of the instruction to come");
+		const { code3, data3 } = Selector;
+		const outer = stacked(new BareProcessor().protectedMode(), 0x77, code3, both, 0x400, data3);
+		if (enabled) outer.state.cr4 |= Cr4.PVI;
+		assert.deepEqual(
+			outer.faultOf(() => outer.run("iret")),
+			enabled ? [GP, 0] : undefined,
+		);
+		assert.deepEqual([outer.state.eip, outer.state.cpl], [0x77, 3]);
+	}
+});
+
 test("64-bit mode pops SS:RSP always and takes a null SS below ring 3", () => {
 	const bare = new BareProcessor().longMode();
 	bare.state.setGpr64(4, BigInt(BASE));

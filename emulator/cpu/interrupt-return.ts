@@ -8,6 +8,7 @@ import { checkTarget, commitReturn, readReturnCode, readReturnStack } from "./pr
 import { Internal } from "./processor-state.ts";
 import { Cr4, Eflags } from "./register-bits.ts";
 import type { TaskSwitch } from "./task-switch.ts";
+import { raisePendingVirtualInterrupt } from "./virtual-interrupts.ts";
 
 /** Flags that IRET always loads. */
 const BASIC = Eflags.arithmetic | Eflags.TF | Eflags.DF | Eflags.NT;
@@ -102,6 +103,7 @@ export class InterruptReturn {
 			this.writeFlags(flags, size, cpl);
 		}
 		state.setRip(ipLow, toLong ? ipHigh : 0);
+		raisePendingVirtualInterrupt(state);
 		return core.leave();
 	}
 
@@ -128,6 +130,7 @@ export class InterruptReturn {
 		state.setGpr32(4, esp);
 		state.setRip(ip & 0xffff, 0);
 		state.updateMode();
+		raisePendingVirtualInterrupt(state);
 		return core.leave();
 	}
 }

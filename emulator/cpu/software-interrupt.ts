@@ -44,7 +44,7 @@ export function softwareInterrupts(core: ProcessorCore, delivery: InterruptDeliv
 		operands.pokeStack(-4, 2, state.selector(Segment.cs));
 		operands.pokeStack(-6, 2, operands.nextRip(record));
 		operands.moveStack(-6);
-		state.flagsRest &= ~(Eflags.TF | Eflags.NT | (virtual ? Eflags.VIF : Eflags.IF));
+		state.flagsRest &= ~(Eflags.TF | (virtual ? Eflags.VIF : Eflags.IF));
 		core.segmentation.loadRealMode(Segment.cs, handler >>> 16);
 		state.setRip(handler & 0xffff, 0);
 		state.updateMode();

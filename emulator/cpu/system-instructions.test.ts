@@ -339,12 +339,13 @@ test("virtual-8086 mode: INT n and PUSHF depend on IOPL, VME redirects by the bi
 	// The redirection bitmap is below the I/O map, 32 bytes long.
 	bare.write16(Place.tss + 0x66, 0x88);
 	bare.write32(0x21 * 4, 0x0800_0044);
-	state.flagsRest |= Eflags.VIF;
+	state.flagsRest |= Eflags.VIF | Eflags.NT;
 	bare.run("interrupt", { immediate: 0x21n }, 2);
+	assert.equal(state.flagsRest & Eflags.NT, Eflags.NT, "only TF and VIF are cleared");
 	assert.deepEqual([state.eip, state.selector(Segment.cs), state.gpr32(4)], [0x44, 0x800, 0xfa]);
 	assert.deepEqual(
 		[0, 2, 4].map((at) => bare.read16(0x7000 + 0xfa + at)),
-		[0x12, 0x700, Eflags.IOPL | Eflags.IF | 2],
+		[0x12, 0x700, Eflags.IOPL | Eflags.IF | Eflags.NT | 2],
 	);
 	assert.equal(state.flagsRest & (Eflags.VIF | Eflags.IF), Eflags.IF);
 	assert.equal(bare.processor.delivery.enteredHandler, true, "no single-step trap follows it");

@@ -7,6 +7,7 @@ import { type Descriptor, SystemType } from "./descriptor.ts";
 import { Internal } from "./processor-state.ts";
 import { Access, Cr0, Cr4, Eflags } from "./register-bits.ts";
 import { selectorFault } from "./segmentation.ts";
+import { raisePendingVirtualInterrupt } from "./virtual-interrupts.ts";
 
 export type TaskSwitchSource = "jump" | "call" | "interrupt" | "return";
 
@@ -91,6 +92,7 @@ export class TaskSwitch {
 		core.flags.writeEflags(newFlags, -1);
 		if (incoming.trap) state.i32[Internal.pendingDebug >> 2]! |= DEBUG_TASK_SWITCH;
 		this.loadSegments(incoming.ldt, incoming.segments);
+		raisePendingVirtualInterrupt(state);
 		return layout.width as 2 | 4;
 	}
 
