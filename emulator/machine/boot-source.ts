@@ -38,7 +38,9 @@ export function firmwareKernel({
 }
 
 /** @throws {MachineError} when the configuration names none, or two. */
-export function checkBootSource({ firmware, image, disks = [], cdrom }: MachineConfiguration): void {
+export function checkBootSource({ firmware, image, disks = [], cdrom, initrd }: MachineConfiguration): void {
+	if (initrd && !image)
+		throw new MachineError(`${initrd.name} goes with a kernel: name that too, or leave "initrd" out.`);
 	if (firmware && image && !isUefi(firmware.bytes))
 		throw new MachineError(
 			`Either ${image.name} or the firmware ${firmware.name} starts the machine (only UEFI firmware starts a kernel): leave one of the two out.`,

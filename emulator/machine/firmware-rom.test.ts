@@ -63,6 +63,15 @@ test("only UEFI firmware starts a kernel: it finds a bzImage in fw_cfg, other im
 	assert.equal(String.fromCharCode(...item(0x15, 5)), "quiet");
 });
 
+test("an initramfs without a kernel is refused", () => {
+	const firmware = { name: "test.bin", bytes: rom(...exit(1)) };
+	const initrd = { name: "initrd", bytes: Uint8Array.of(1) };
+	assert.throws(
+		() => new NativeMachine({ vmm: "none", memory: 4 << 20, firmware, initrd }),
+		/initrd goes with a kernel/,
+	);
+});
+
 test("firmware finds the IDE function without drives", () => {
 	const { ports } = machine().host.devices;
 	ports.write(0xcf8, 4, 0x80000900);

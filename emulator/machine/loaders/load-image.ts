@@ -33,6 +33,10 @@ export function loadImage(image: NamedFile, modules: BootModules, target: LoadTa
 				`${name} is a 64-bit ELF file without a multiboot header or PVH note, so it does not say how it wants to be started: add a multiboot 2 header.`,
 			);
 		}
+		if (modules.initrd)
+			throw new MachineError(
+				`${name} is plain ELF and cannot be told of the module ${modules.initrd.name}: leave "initrd" out, or give the kernel a multiboot header.`,
+			);
 		loadElf(name, elf, target);
 		return {
 			instructionPointer: physicalEntry(name, elf),

@@ -311,6 +311,12 @@ test("an ELF entry may be a linear or a physical address; elsewhere it is refuse
 	assert.equal(load(elfImage(2, 0x100004)), 0x100004);
 	assert.throws(() => load(elfImage(2, 0x200000)), /kernel starts at 0x200000, where none of its segments lies/);
 	assert.throws(() => load(elfImage(1, 0x100000)), /not linked yet/);
+	const initrd = { name: "initrd", bytes: Uint8Array.of(1) };
+	const bytes = elfImage(2, 0x100004);
+	assert.throws(
+		() => loadImage({ name: "kernel", bytes }, { initrd }, memory(4 << 20)),
+		/cannot be told of the module initrd/,
+	);
 });
 
 test("a bzImage without a 32-bit entry says that it needs a BIOS", () => {
