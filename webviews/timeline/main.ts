@@ -45,7 +45,7 @@ const events = new EventList(host, {
 		{ title: "Instructions", class: "column-time" },
 		{ title: "Event", class: "column-kind" },
 		{ title: "Reason", class: "column-reason" },
-		{ title: "Guest instruction", class: "column-place" },
+		{ title: "Instruction", class: "column-place" },
 		{ title: "Detail", class: "column-detail" },
 	],
 	render: (event) => [
