@@ -153,7 +153,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		physical: (processor, linear) => debuggee.processor(processor).translate(linear, "gpa"),
 		flush: () => serial.flush(),
 	});
-	const steps = new StepRequests(debuggee, run, store, program, frames);
+	const steps = new StepRequests(debuggee, run, store, program, frames, dataBreakpoints);
 	const launch = new LaunchRequests({
 		debuggee,
 		createMachine,

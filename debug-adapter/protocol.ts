@@ -392,6 +392,17 @@ export interface DisplayBody {
 	readonly graphicsMode: boolean;
 }
 
+/**
+ * `hyperscope/lastWrite`: goes back to the last write of a variable, or of `bytes` (4 when left out) at an address, and reports it by a
+ * `stopped` event; asked again, to the one before it. No body.
+ */
+export interface LastWriteArguments {
+	readonly threadId: number;
+	readonly expression: string;
+	readonly bytes?: number;
+	readonly frameId?: number;
+}
+
 /** `hyperscope/serialInput`: bytes for COM1. Exactly one of the two; text is sent as UTF-8. No body. */
 export interface SerialInputArguments {
 	readonly text?: string;
@@ -467,6 +478,7 @@ export interface CustomRequests {
 	"hyperscope/compare": { arguments: CompareArguments; body: CompareBody };
 	"hyperscope/devices": { arguments: None; body: DevicesBody };
 	"hyperscope/display": { arguments: None; body: DisplayBody };
+	"hyperscope/lastWrite": { arguments: LastWriteArguments; body: undefined };
 	"hyperscope/serialInput": { arguments: SerialInputArguments; body: undefined };
 	"hyperscope/disassembleText": { arguments: DisassembleTextArguments; body: DisassembleTextBody };
 	"hyperscope/setNumberFormat": { arguments: SetNumberFormatArguments; body: undefined };

@@ -1,6 +1,6 @@
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import type { Address, VirtualMachine, Watchpoint } from "../../emulator/machine/virtual-machine.ts";
-import { formatAddress, parseMemoryReference } from "../addresses.ts";
+import { formatAddress, parseMemoryReference, splitSpace } from "../addresses.ts";
 import type { RequestArguments } from "../request-arguments.ts";
 import { RequestError } from "../request-error.ts";
 import type { RequestHandlers } from "../session.ts";
@@ -9,6 +9,8 @@ import { Trigger } from "./trigger.ts";
 
 const accessTypes = ["read", "write", "readWrite"] as const;
 const LONGEST_RANGE = 1 << 30;
+/** The id of a motion's own watchpoint; the person's begin above it. */
+const OWN_ID = 999_999;
 
 /** Bytes of an address space. */
 export interface MemoryRange {
@@ -65,6 +67,8 @@ export class DataBreakpoints {
 	private breakpoints: DataBreakpoint[] = [];
 	/** Apart from the ids of other breakpoints. */
 	private nextId = 1_000_000;
+	/** Watched by a motion of its own, beside the person's. */
+	private own: MemoryRange | undefined;
 
 	constructor(
 		private readonly machine: () => VirtualMachine | undefined,
@@ -81,11 +85,30 @@ export class DataBreakpoints {
 
 	/** Tells the machine. Does nothing before there is one. */
 	install(): void {
-		this.machine()?.setWatchpoints(
-			this.breakpoints.map(
+		const own: Watchpoint[] = this.own ? [{ ...this.own, id: OWN_ID, access: "write" }] : [];
+		this.machine()?.setWatchpoints([
+			...this.breakpoints.map(
 				({ id, address, length, access, by }): Watchpoint => ({ id, address, length, access, ...(by ? { by } : {}) }),
 			),
-		);
+			...own,
+		]);
+	}
+
+	/** Watches the writes of one range more, or of none; gives the id that a stop tells. */
+	watchFor(range: MemoryRange | undefined): number {
+		this.own = range;
+		this.install();
+		return OWN_ID;
+	}
+
+	/** The memory that a person's text names: a variable's, or `bytes` bytes at an address. @throws {RequestError} */
+	rangeOf(text: string, bytes: number | undefined, frameId: number | undefined): MemoryRange {
+		const { by, rest } = splitAccessor(text);
+		const isAddress = /^\s*(0x[0-9a-f]+|\d+)\s*$/i.test(rest) || splitSpace(rest).explicit;
+		const range = isAddress
+			? { address: this.names.address(rest, frameId), length: bytes ?? 4 }
+			: this.names.rangeOfExpression(rest, frameId);
+		return { ...range, ...(bytes === undefined ? {} : { length: bytes }), ...(by ? { by } : {}) };
 	}
 
 	private byMode(range: MemoryRange, mode: (typeof dataModes)[number] | undefined): MemoryRange {

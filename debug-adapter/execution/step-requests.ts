@@ -1,11 +1,13 @@
 import type { Processor, Stop } from "../../emulator/machine/virtual-machine.ts";
 import type { BreakpointStore } from "../breakpoints/breakpoint-store.ts";
+import type { DataBreakpoints } from "../breakpoints/data-breakpoints.ts";
 import type { Debuggee } from "../debuggee.ts";
 import type { Program } from "../program/program.ts";
 import type { RequestArguments } from "../request-arguments.ts";
 import { RequestError } from "../request-error.ts";
 import type { RequestContext, RequestHandlers } from "../session.ts";
 import type { FrameStore } from "../stack/frame-store.ts";
+import { LastWrite } from "./last-write.ts";
 import { FreeMotion, type Motion } from "./motion.ts";
 import { ReverseRun } from "./reverse-run.ts";
 import type { RunControl } from "./run-control.ts";
@@ -27,6 +29,7 @@ export class StepRequests {
 		private readonly store: BreakpointStore,
 		private readonly program: Program,
 		private readonly frames: FrameStore,
+		private readonly dataBreakpoints: DataBreakpoints,
 	) {}
 
 	private start(context: RequestContext, make: () => Motion): void {
@@ -124,6 +127,21 @@ export class StepRequests {
 			const processor = this.debuggee.processor(threadId);
 			const counts = (stop: Stop) => this.run.matches(stop);
 			this.startBack(context, () => new ReverseRun(history, processor.id, counts, this.sayBeginning));
+		},
+		"hyperscope/lastWrite": (args, context) => {
+			const threadId = args.integer("threadId");
+			const text = args.string("expression");
+			const bytes = args.optionalInteger("bytes", 1, 4096);
+			const frameId = args.optionalInteger("frameId");
+			const { history } = this.debuggee;
+			const processor = this.debuggee.processor(threadId);
+			const range = this.dataBreakpoints.rangeOf(text, bytes, frameId);
+			const sayNever = () =>
+				this.debuggee.emit("output", {
+					category: "console",
+					output: `Nothing wrote ${text} between power-on and there: this is the beginning of the recorded run.\n`,
+				});
+			this.startBack(context, () => new LastWrite(history, processor.id, this.dataBreakpoints, range, sayNever));
 		},
 		pause: (args, context) => {
 			const threadId = args.integer("threadId");

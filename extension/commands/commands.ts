@@ -191,6 +191,29 @@ async function setRegister(targets: CommandTargets, node: RegisterNode | undefin
 	targets.watcher.touch();
 }
 
+/** Back in the run to where a variable, or memory at an address, was written last. */
+async function goToLastWrite(watcher: SessionWatcher, from: unknown): Promise<void> {
+	const stopped = needStopped(watcher);
+	if (!stopped) return;
+	const variable = (from as VariableContext | undefined)?.variable;
+	const expression =
+		variable?.evaluateName ??
+		variable?.memoryReference ??
+		(await vscode.window.showInputBox({
+			title: vscode.l10n.t("Go Back to the Last Write"),
+			prompt: vscode.l10n.t("A variable, or the address of memory"),
+			placeHolder: "totals->links, 0xc0100000, gpa:0x1000",
+		}));
+	if (!expression) return;
+	const item = vscode.debug.activeStackItem;
+	const frame = item && "frameId" in item && item.session === stopped.session.session ? { frameId: item.frameId } : {};
+	try {
+		await stopped.session.request("hyperscope/lastWrite", { threadId: stopped.threadId, expression, ...frame });
+	} catch (error) {
+		void vscode.window.showErrorMessage(sentenceOf(error));
+	}
+}
+
 async function setNumberFormat(targets: CommandTargets): Promise<void> {
 	const titles: Record<NumberFormat, string> = {
 		natural: vscode.l10n.t("Natural: decimal for numbers, hexadecimal for addresses and registers"),
@@ -277,6 +300,7 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
 			const address = await askAddress(from, vscode.l10n.t("Disassemble at Address"));
 			if (address) await disassembly.show(address);
 		},
+		goToLastWrite: (from?: unknown) => goToLastWrite(watcher, from),
 		breakAt: async (from?: unknown) => {
 			const address = await askAddress(from, vscode.l10n.t("Break at Address"));
 			if (address) toggleBreakpoint(address);

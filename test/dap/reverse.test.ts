@@ -112,3 +112,25 @@ for (const vmm of techniques) {
 		client.dispose();
 	});
 }
+
+for (const vmm of ["none", "bt"] as const) {
+	test(`${vmm}: back to the last write of a variable, and to the one before it, past breakpoints`, async () => {
+		const client = await stoppedAt("kernel32", vmm, "process_exit");
+		// Every call of it lies on the way back.
+		await client.ask("setFunctionBreakpoints", { breakpoints: [{ name: "add_up" }] });
+		const write = { ...vcpu, expression: "node_count" };
+		const counts = [];
+		for (let turn = 0; turn < 2; turn++) {
+			const stopped = await client.move("hyperscope/lastWrite", write);
+			assert.equal(stopped.reason, "data breakpoint");
+			assert.match((await where(client)).name, /^add$|^new_node$/);
+			counts.push((await client.ask("evaluate", { expression: "node_count", context: "watch" })).result);
+		}
+		assert.equal(Number(counts[0]), Number(counts[1]) + 1);
+		// A register is no memory; nothing of the person's breakpoints was changed.
+		assert.match((await client.request("hyperscope/lastWrite", { ...vcpu, expression: "$eax" })).message!, /register/);
+		const next = await client.move("continue", vcpu);
+		assert.equal(next.reason, "function breakpoint");
+		client.dispose();
+	});
+}
