@@ -90,7 +90,7 @@ const REPORTED = new Set<CpuidFeature>([
 	...[CpuidFeature.MMX, CpuidFeature.SSE, CpuidFeature.SSE2, CpuidFeature.SSE3, CpuidFeature.SSSE3, CpuidFeature.FXSR],
 	...[CpuidFeature.SYSCALL, CpuidFeature.SEP, CpuidFeature.RDTSCP, CpuidFeature.RDPMC, CpuidFeature.CLFSH],
 	...[CpuidFeature.FSGSBASE, CpuidFeature.SMAP, CpuidFeature.VMX, CpuidFeature.MULTIBYTENOP, CpuidFeature.PAUSE],
-	...[CpuidFeature.PREFETCHW],
+	...[CpuidFeature.PREFETCHW, CpuidFeature.INVPCID, CpuidFeature.XSAVE, CpuidFeature.XSAVEOPT],
 ]);
 
 function isReported(instruction: Instruction): boolean {
