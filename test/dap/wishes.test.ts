@@ -305,3 +305,34 @@ test("the guest's screen is read under each technique", async () => {
 		client.dispose();
 	}
 });
+
+test("numbers are shown in the format that is chosen, in variables, watches and the console, and the editor is told", async () => {
+	const client = await stoppedIn("process_page_fault");
+	const { id: frameId } = await top(client);
+	const value = async () =>
+		(await client.ask("evaluate", { expression: "error_code", context: "watch", frameId })).result;
+	assert.equal(await value(), "3");
+	for (const [format, shown] of [
+		["hexadecimal", "0x3"],
+		["binary", "0b11"],
+		["natural", "3"],
+	]) {
+		await client.ask("hyperscope/setNumberFormat", { format });
+		assert.deepEqual((await client.event("invalidated")).body, { areas: ["variables"] });
+		assert.match(await value(), new RegExp(`^${shown!.slice(0, 2)}0*${shown!.slice(2)}$`));
+	}
+	client.dispose();
+});
+
+test("code at any address is listed as text: an address, a symbol, physical memory", async () => {
+	const client = await stoppedIn("kernel_main");
+	const first = async (address: string) =>
+		(await client.ask("hyperscope/disassembleText", { ...thread, address, count: 2 })).lines[0];
+	const main = await first("kernel_main");
+	assert.deepEqual([main.symbol, main.text], ["kernel_main", "push ebp"]);
+	assert.equal((await first(main.address)).text, main.text);
+	const { result } = await client.ask("evaluate", { expression: `translate ${main.address}`, context: "repl" });
+	const physical = /gpa:0x\w+/.exec(result)![0];
+	assert.equal((await first(physical)).bytes, main.bytes);
+	client.dispose();
+});
