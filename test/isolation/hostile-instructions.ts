@@ -231,6 +231,9 @@ const port = (random: Random, number: number): number[] => [
 	random.pick([0xec, 0xed, 0xee, 0xef, 0xee, 0xef]),
 ];
 
+/** mov $count, %ecx; loop: time passes, one nanosecond an instruction. */
+const delay = (count: number): number[] => [...load(ECX, count), 0xe2, 0xfe];
+
 /** Where a bus master is told to find its descriptors. */
 const descriptors = (random: Random): number => (random.below(2) === 0 ? BASE + Part.dma : address(random));
 
@@ -253,33 +256,47 @@ const devices: readonly Make[] = [
 		...store(0xfee00380, random.below(1000)),
 		0xfb,
 	],
+	// The local APIC is on, and its timer ends while interrupts may come.
+	(random) => [
+		...[...store(0xfee000f0, 0x1ff), ...store(0xfee003e0, 0xb), ...store(0xfee00320, 0x20 + random.below(0xe0))],
+		...[...store(0xfee00380, 1 + random.below(50)), 0xfb, ...delay(80)],
+	],
 	(random) => [...store(0xfec00000, random.below(64)), ...store(0xfec00010, random.bits32())],
 	// Bus masters.
 	(random) => [
 		...store(DMA_ENGINE + 0x10, address(random)),
 		...store(DMA_ENGINE + 0x18, address(random)),
-		...store(DMA_ENGINE + 0x20, random.below(4) === 0 ? random.bits32() : random.below(0x3000)),
-		...store(DMA_ENGINE + random.pick([0x14, 0x1c, 0x24]), random.below(2) === 0 ? 0 : random.bits32()),
+		...store(DMA_ENGINE + 0x20, random.below(4) === 0 ? random.below(0x3000) : 1 + random.below(100)),
+		...(random.below(4) === 0 ? store(DMA_ENGINE + random.pick([0x14, 0x1c, 0x24]), random.bits32()) : []),
 		...store(DMA_ENGINE + 4, 1 | (random.below(4) << 1)),
+		...delay(120),
 	],
+	// The network controller sends and receives: where its descriptors lie, how many, on, up to which.
 	(random) => [
-		...store(E1000 + random.pick([0x2800, 0x3800, 0x100, 0x400, 0xd0, 0]), descriptors(random)),
-		...store(E1000 + random.pick([0x2808, 0x3808, 0x2818, 0x3818, 0x2810, 0x3810]), random.bits32() & 0xff80),
+		...[...store(E1000 + 0x3800, descriptors(random)), ...store(E1000 + 0x3808, random.below(4) << 7)],
+		...[...store(E1000 + 0x2800, descriptors(random)), ...store(E1000 + 0x2808, random.below(4) << 7)],
+		...[...store(E1000 + 0x400, 0x4000a), ...store(E1000 + 0x100, 0x801a)],
+		...[...store(E1000 + 0x2818, random.below(16)), ...store(E1000 + 0x3818, random.below(16))],
+		...delay(30),
 	],
+	(random) => store(E1000 + random.pick([0xd0, 0, 0x10, 0x14, 0x400, 0x2818, 0x3810, 0x3818]), random.bits32()),
 	(random) => [
 		...[...load(EAX, descriptors(random)), ...load(EDX, IDE_BUS_MASTER + 4), 0xef],
 		...[0xb0, random.pick([0xc8, 0xca, 0x20, 0x30, 0xec]), ...load(EDX, 0x1f7), 0xee],
 		...[0xb0, random.pick([1, 9]), ...load(EDX, IDE_BUS_MASTER), 0xee],
+		...delay(200),
 	],
 	(random) => store(0xfed90000 + (random.bits32() & 0xfc), random.below(2) === 0 ? address(random) : random.bits32()),
 ];
 
 const vmx: readonly Make[] = [
 	any([0x0f, 0x01, 0xc1], [0x0f, 0x01, 0xc2], [0x0f, 0x01, 0xc3], [0x0f, 0x01, 0xc4], [0x0f, 0x01, 0xd4]),
-	// CR4.VMXE, and VMXON, VMCLEAR, VMPTRLD with the kernel's own regions or anything; the pointers lie before them in the stack.
+	// IA32_FEATURE_CONTROL, CR0.NE, CR4.VMXE, and VMXON, VMCLEAR, VMPTRLD with the kernel's own regions or anything; the pointers lie before them in the stack.
 	(random) => {
 		const region = (own: number) => (random.below(4) === 0 ? address(random) : BASE + own);
-		const enable = [0x0f, 0x20, 0xe0, 0x0d, ...dword(0x2000), 0x0f, 0x22, 0xe0];
+		const enable = [...load(ECX, 0x3a), ...load(EAX, 5), 0x31, 0xd2, 0x0f, 0x30];
+		enable.push(0x0f, 0x20, 0xc0, 0x83, 0xc8, 0x20, 0x0f, 0x22, 0xc0);
+		enable.push(0x0f, 0x20, 0xe0, 0x0d, ...dword(0x2000), 0x0f, 0x22, 0xe0);
 		const turnOn = [...push(0), ...push(region(Part.vmxon)), 0xf3, 0x0f, 0xc7, 0x34, 0x24];
 		const current = [...push(0), ...push(region(Part.vmcs)), 0x66, 0x0f, 0xc7, 0x34, 0x24, 0x0f, 0xc7, 0x34, 0x24];
 		return [...(random.below(12) === 0 ? enable : []), ...turnOn, ...current];
