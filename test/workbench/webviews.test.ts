@@ -221,7 +221,8 @@ describe("webviews", { skip: "missing" in chromium ? chromium.missing : false },
 		const first = page.locator(".screen > div").first().locator("span");
 		assert.equal((await first.textContent())!.trim(), hostile);
 		assert.equal(await first.evaluate((run) => getComputedStyle(run).backgroundColor), "rgb(0, 0, 170)");
-		await page.locator(".cursor").waitFor({ state: "attached" });
+		const cursor = page.locator(".cursor");
+		assert.equal(await cursor.evaluate((mark) => getComputedStyle(mark).borderBottomColor), "rgb(255, 255, 255)");
 		await send({ kind: "state", state: stopped });
 		await page.getByText("80 by 25 characters", { exact: true }).waitFor();
 		await page.screenshot({ path: join(artifacts, "view-display.png") });

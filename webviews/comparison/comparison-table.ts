@@ -37,7 +37,7 @@ function heading(technique: ComparedTechnique): HTMLElement {
 	return element(
 		"th",
 		{
-			class: `number ${refused || sameOutput === false ? "refused" : ""}`,
+			class: `number ${refused ? "not-run " : ""}${refused || sameOutput === false ? "refused" : ""}`,
 			title: image === undefined ? about : `${about}. Ran ${image}, the image's paravirtual twin.`,
 			attributes: { scope: "col" },
 		},
@@ -52,7 +52,10 @@ function cells(counts: readonly (ComparedCounts | null)[], measure: Measure): HT
 	return counts.map((count, index) =>
 		element(
 			"td",
-			{ class: `mono number ${index === best ? "best" : ""}`, title: index === best ? "The cheapest" : "" },
+			{
+				class: `mono number ${index === best ? "best" : ""}${count === null ? "not-run" : ""}`,
+				title: index === best ? "The cheapest" : "",
+			},
 			count === null ? "–" : numberText(count[measure]),
 		),
 	);

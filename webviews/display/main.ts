@@ -23,6 +23,12 @@ let phase: ViewState["phase"] = "none";
 let timer: ReturnType<typeof setTimeout> | undefined;
 let drawn = "";
 
+/** The cursor has the colour of the character that it is on. */
+function foregroundAt(runs: DisplayBody["rows"][number], column: number): string {
+	let end = 0;
+	return runs.find(({ text }) => column < (end += text.length))?.foreground ?? "";
+}
+
 function draw(body: DisplayBody): void {
 	const { columns, rows, cursor, graphicsMode } = body;
 	status.textContent = graphicsMode
@@ -37,6 +43,7 @@ function draw(body: DisplayBody): void {
 		mark.style.left = `${cursor.column}ch`;
 		mark.style.top = `${cursor.row * 1.25}em`;
 		mark.style.height = "1.25em";
+		mark.style.borderColor = foregroundAt(rows[cursor.row] ?? [], cursor.column);
 	}
 	fill(
 		screen,
