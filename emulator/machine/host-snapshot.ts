@@ -3,6 +3,7 @@
 import type { ProcessorExtras } from "../cpu/processor.ts";
 import { JumpCache, RAM_BASE } from "../isa/state.ts";
 import type { HostMachine } from "./host-machine.ts";
+import type { PcDevices } from "./pc-devices.ts";
 import type { MachineSnapshot } from "./virtual-machine.ts";
 
 const CHUNK = 0x10000;
@@ -46,19 +47,26 @@ export function takeHostSnapshot(host: HostMachine, previous: HostSnapshot | und
 		retired: host.engine.retired,
 		idle: host.idleTime,
 		processor: host.processor.save(),
-		devices: host.devices.all.map((device) => structuredClone(device.save())),
+		devices: saveDevices(host.devices),
 	};
+}
+
+export function saveDevices(devices: PcDevices): unknown[] {
+	return devices.all.map((device) => structuredClone(device.save()));
+}
+
+/** Each device drives its lines again and asks for its alarms; the interrupt controllers have the last word. */
+export function restoreDevices({ all, interruptControllers }: PcDevices, saved: readonly unknown[]): void {
+	const isController = (index: number) => interruptControllers.includes(all[index]!);
+	const order = [...all.keys()].sort((a, b) => Number(isController(a)) - Number(isController(b)));
+	for (const index of order) all[index]!.restore(structuredClone(saved[index]));
 }
 
 /** Puts the host back to a snapshot that was taken of it. */
 export function restoreHostSnapshot(host: HostMachine, snapshot: HostSnapshot): void {
 	const { u8 } = host.physical;
 	host.beginRestore(snapshot.retired, snapshot.idle);
-	// Each device drives its lines again and asks for its alarms; the interrupt controllers have the last word.
-	const devices = host.devices.all;
-	const isController = (index: number) => host.devices.interruptControllers.includes(devices[index]!);
-	const order = [...devices.keys()].sort((a, b) => Number(isController(a)) - Number(isController(b)));
-	for (const index of order) devices[index]!.restore(structuredClone(snapshot.devices[index]));
+	restoreDevices(host.devices, snapshot.devices);
 	// The state last: what the devices' lines did to it is in it already.
 	const all = places(host);
 	const copy = (index: number) => u8.set(snapshot.chunks[index]!, all[index]!);

@@ -2,6 +2,11 @@
 
 import { MachineError } from "../machine/virtual-machine.ts";
 
+export interface HostFramesState {
+	readonly next: number;
+	readonly free: readonly number[];
+}
+
 export class HostFrames {
 	private next: number;
 	private readonly free: number[] = [];
@@ -35,6 +40,16 @@ export class HostFrames {
 		const run = this.next;
 		this.next += count;
 		return run;
+	}
+
+	/** What is handed out, for restore(). */
+	save(): HostFramesState {
+		return { next: this.next, free: this.free.slice() };
+	}
+
+	restore({ next, free }: HostFramesState): void {
+		this.next = next;
+		this.free.splice(0, this.free.length, ...free);
 	}
 
 	/** The first frame that was never handed out. */

@@ -12,7 +12,7 @@ import type { IommuView } from "../machine/hypervisor-views.ts";
 import { openDisks, optionalDevices } from "../machine/optional-configuration.ts";
 import { PcDevices, type PcSurroundings } from "../machine/pc-devices.ts";
 import type { RemappingView } from "../machine/remapping-view.ts";
-import { SerialInput } from "../machine/serial-input.ts";
+import { SerialInput, type SerialInputState } from "../machine/serial-input.ts";
 import {
 	type Address,
 	type DeviceView,
@@ -54,6 +54,12 @@ export interface EventFacts {
 	readonly guestPhysical?: bigint | undefined;
 	readonly hypercall?: string | undefined;
 	readonly arguments?: readonly bigint[] | undefined;
+}
+
+export interface RunState {
+	readonly ended: Stop | undefined;
+	readonly input: SerialInputState;
+	readonly events: unknown;
 }
 
 export abstract class HostedMachine {
@@ -339,6 +345,20 @@ export abstract class HostedMachine {
 	reset(): void {
 		for (const disk of this.disks) disk.discardWrites();
 		this.start();
+	}
+
+	/** Of the run, for restoreRun(): its end, input that waits, the timeline. */
+	protected saveRun(): RunState {
+		return { ended: this.ended, input: this.input.save(), events: this.events.save() };
+	}
+
+	/** To be called when the host has been restored. */
+	protected restoreRun({ ended, input, events }: RunState): void {
+		this.input.restore(input);
+		this.events.restore(events);
+		this.ended = ended;
+		this.pending = undefined;
+		this.ranOut = true;
 	}
 
 	/** What statistics() says under every technique. */

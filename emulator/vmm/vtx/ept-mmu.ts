@@ -17,6 +17,11 @@ import type { GuestMmu, MmuOutcome } from "./guest-mmu.ts";
 /** Without page faults of the VMM's own, the guest's process-context identifiers are the hardware's. */
 const SECONDARY = Secondary.enableEpt | Secondary.unrestrictedGuest | Secondary.enableInvpcid;
 
+export interface EptMmuState {
+	readonly violations: number;
+	readonly tables: number;
+}
+
 export class EptMmu implements GuestMmu {
 	readonly kind = "ept";
 	readonly ownedCr0 = 0;
@@ -85,6 +90,16 @@ export class EptMmu implements GuestMmu {
 
 	mappings(from: bigint, limit: number): Mapping[] {
 		return eptMappings(this.host, this.tables.pointer, from, limit);
+	}
+
+	/** Counts; the tables lie in host memory. */
+	save(): EptMmuState {
+		return { violations: this.violations, tables: this.tables.tables };
+	}
+
+	restore({ violations, tables }: EptMmuState): void {
+		this.violations = violations;
+		this.tables.tables = tables;
 	}
 
 	statistics() {

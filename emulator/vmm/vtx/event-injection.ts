@@ -23,6 +23,8 @@ import type { DeliveringEvent } from "./instruction-emulator.ts";
 
 const BLOCKS_INTERRUPTS = Interruptibility.sti | Interruptibility.movSs;
 
+export type EventInjectionState = Pick<EventInjection, "requested" | "nmiPending" | "redelivers" | "delivered">;
+
 export class EventInjection {
 	private readonly vmcs: VmcsMemory;
 	/** The guest's interrupt controller asserts INTR. */
@@ -45,6 +47,16 @@ export class EventInjection {
 
 	reset(): void {
 		this.requested = this.nmiPending = this.redelivers = false;
+	}
+
+	/** What is not in the VMCS, for restore(). */
+	save(): EventInjectionState {
+		const { requested, nmiPending, redelivers, delivered } = this;
+		return { requested, nmiPending, redelivers, delivered };
+	}
+
+	restore(state: EventInjectionState): void {
+		Object.assign(this, state);
 	}
 
 	/** The event that the hardware was delivering as the exit came. */

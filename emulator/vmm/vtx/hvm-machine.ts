@@ -13,13 +13,20 @@ import { exceptionMnemonic } from "../../machine/exception-names.ts";
 import { FirmwareRom } from "../../machine/firmware-rom.ts";
 import { sha256 } from "../../machine/hash.ts";
 import type { HostStop } from "../../machine/host-machine.ts";
-import type { VmxView } from "../../machine/hypervisor-views.ts";
+import {
+	type HostSnapshot,
+	restoreDevices,
+	restoreHostSnapshot,
+	saveDevices,
+	takeHostSnapshot,
+} from "../../machine/host-snapshot.ts";
 import { loadImage } from "../../machine/loaders/load-image.ts";
 import {
 	type Address,
 	type ExecutionBreakpoint,
 	type MachineConfiguration,
 	MachineError,
+	type MachineSnapshot,
 	type MachineStatistics,
 	type Processor,
 	type StepOptions,
@@ -31,11 +38,11 @@ import { exitDetail, exitOperands, exitTitle, inOneLine } from "../../machine/vm
 import { VmcsBytes } from "../../machine/vmcs/vmcs-bytes.ts";
 import { HostVmxView } from "../../machine/vmx-view.ts";
 import { HostedBreakpoints } from "../hosted-breakpoints.ts";
-import { HostedMachine, PCPU, VCPU } from "../hosted-machine.ts";
+import { HostedMachine, PCPU, type RunState, VCPU } from "../hosted-machine.ts";
 import { GuestProcessor } from "./guest-processor.ts";
 import { GuestWatchpoints } from "./guest-watchpoints.ts";
 import { HostProcessor } from "./host-processor.ts";
-import { Monitor, vmmOverhead } from "./monitor.ts";
+import { Monitor, type MonitorState, vmmOverhead } from "./monitor.ts";
 
 /** Pages that the host bridge can shadow: C0000H to FFFFFH. */
 const SHADOW_FIRST = 0xc0;
@@ -43,10 +50,21 @@ const SHADOW_END = 0x100;
 /** Host instructions and exits of one guest instruction at most. */
 const STEP_LIMIT = 100_000;
 
+interface HvmSnapshot extends MachineSnapshot, RunState {
+	readonly host: HostSnapshot;
+	readonly guestDevices: readonly unknown[];
+	readonly monitor: MonitorState;
+	readonly vmx: ReturnType<HostVmxView["save"]>;
+	readonly trueFaults: number;
+	readonly shown: { readonly linear: bigint; readonly vector: number } | undefined;
+	readonly resetAsked: boolean;
+	readonly initAsked: boolean;
+}
+
 export class HvmMachine extends HostedMachine implements VirtualMachine {
 	readonly technique = "hvm";
 	monitor!: Monitor;
-	vmx!: VmxView;
+	vmx!: HostVmxView;
 	private rom: FirmwareRom | undefined;
 	private readonly vcpu = new GuestProcessor();
 	private readonly pcpu = new HostProcessor(this.vcpu);
@@ -419,6 +437,36 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 	setWatchpoints(watchpoints: readonly Watchpoint[]): void {
 		this.dmaWatchpoints.set(watchpoints);
 		this.watchpoints.set(watchpoints.filter(({ by, address }) => by !== "dma" && address.space !== "iova"));
+	}
+
+	/** Absent with firmware, whose shadow memory is not part of a snapshot, with assigned devices, and above shadow page tables. */
+	get takeSnapshot(): VirtualMachine["takeSnapshot"] {
+		if (this.rom || this.passthrough || this.monitor.mmu.kind !== "ept") return undefined;
+		return (previous) => {
+			const host = takeHostSnapshot(this.host, (previous as HvmSnapshot | undefined)?.host);
+			return {
+				bytes: host.bytes,
+				host,
+				guestDevices: saveDevices(this.guestDevices),
+				monitor: this.monitor.save()!,
+				vmx: this.vmx.save(),
+				...this.saveRun(),
+				...{ trueFaults: this.trueFaults, shown: this.shown },
+				...{ resetAsked: this.resetAsked, initAsked: this.initAsked },
+			} satisfies HvmSnapshot;
+		};
+	}
+
+	restoreSnapshot(snapshot: MachineSnapshot): void {
+		const saved = snapshot as HvmSnapshot;
+		restoreHostSnapshot(this.host, saved.host);
+		this.monitor.restore(saved.monitor, () => restoreDevices(this.guestDevices, saved.guestDevices));
+		this.vmx.restore(saved.vmx);
+		this.restoreRun(saved);
+		this.trueFaults = saved.trueFaults;
+		this.shown = saved.shown;
+		this.resetAsked = saved.resetAsked;
+		this.initAsked = saved.initAsked;
 	}
 
 	statistics(): MachineStatistics {

@@ -36,6 +36,13 @@ export interface DeliveringEvent {
 	readonly instructionLength: number;
 }
 
+export interface InstructionEmulatorState {
+	readonly state: Uint8Array;
+	readonly retired: number;
+	readonly executed: number;
+	readonly iterations: number;
+}
+
 export class InstructionEmulator extends VirtualProcessor {
 	private readonly engine: ExecutionEngine;
 	/** Guest frames whose instruction bytes lie in the emulator's pages 0 and 1. */
@@ -135,6 +142,20 @@ export class InstructionEmulator extends VirtualProcessor {
 		const { raised, state } = this;
 		this.raised = undefined;
 		return raised && { ...raised, address: BigInt.asUintN(64, state.i64[State.cr2 >> 3]!) };
+	}
+
+	/** Registers that exist only here, and counts, for restore(). The rest of the state is loaded for each instruction. */
+	save(): InstructionEmulatorState {
+		const { executed, iterations, engine } = this;
+		return { state: this.state.u8.slice(0, State.end), retired: engine.retired, executed, iterations };
+	}
+
+	restore({ state, retired, executed, iterations }: InstructionEmulatorState): void {
+		this.state.u8.set(state);
+		this.engine.setRetired(retired);
+		Object.assign(this, { executed, iterations });
+		this.processor.restored();
+		this.processor.core.paging.flush();
 	}
 
 	/** Delivers an event in software, with all that comes of it. @returns false after a triple fault. */

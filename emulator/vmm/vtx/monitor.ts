@@ -14,14 +14,14 @@ import type { PcDevices } from "../../machine/pc-devices.ts";
 import { MachineError } from "../../machine/virtual-machine.ts";
 import { fieldTitle } from "../../machine/vmcs/field-catalogue.ts";
 import { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";
-import { HostFrames } from "../host-frames.ts";
+import { HostFrames, type HostFramesState } from "../host-frames.ts";
 import { MessageInterrupts } from "../io/message-interrupts.ts";
 import { translationBytes } from "../shadow/shadow-page-tables.ts";
-import { EptMmu } from "./ept-mmu.ts";
-import { EventInjection } from "./event-injection.ts";
+import { EptMmu, type EptMmuState } from "./ept-mmu.ts";
+import { EventInjection, type EventInjectionState } from "./event-injection.ts";
 import type { GuestException, GuestMmu, MmuOutcome } from "./guest-mmu.ts";
 import { HostControl } from "./host-control.ts";
-import { InstructionEmulator } from "./instruction-emulator.ts";
+import { InstructionEmulator, type InstructionEmulatorState } from "./instruction-emulator.ts";
 import { Area } from "./layout.ts";
 import { ShadowMmu } from "./shadow-mmu.ts";
 import { writeControls } from "./vmcs-setup.ts";
@@ -63,6 +63,18 @@ export interface ExitFacts {
 	readonly qualification: bigint;
 	readonly guestPhysical: bigint;
 	readonly guestLinear: bigint;
+}
+
+export interface MonitorState {
+	readonly exitPending: boolean;
+	readonly retries: boolean;
+	readonly launched: boolean;
+	readonly exits: readonly (readonly [reason: number, count: number])[];
+	readonly frames: HostFramesState;
+	readonly pmap: Int32Array;
+	readonly injection: EventInjectionState;
+	readonly emulator: InstructionEmulatorState;
+	readonly mmu: EptMmuState;
 }
 
 export class Monitor {
@@ -140,6 +152,37 @@ export class Monitor {
 		this.emulator.store();
 		this.followControls();
 		this.goBack();
+	}
+
+	/** What of the VMM lies neither in host memory nor in the processor, for restore(); undefined with an MMU that keeps more. */
+	save(): MonitorState | undefined {
+		const { mmu, frames, physical, injection, emulator, exitPending, retries, launched } = this;
+		if (!(mmu instanceof EptMmu)) return undefined;
+		return {
+			...{ exitPending, retries, launched },
+			exits: [...this.exits],
+			frames: frames.save(),
+			pmap: physical.pmap.slice(),
+			injection: injection.save(),
+			emulator: emulator.save(),
+			mmu: mmu.save(),
+		};
+	}
+
+	/** @param putBack restores the guest's devices, whose lines say nothing to the host meanwhile. */
+	restore(state: MonitorState, putBack: () => void): void {
+		this.inside = true;
+		putBack();
+		this.inside = false;
+		const { exitPending, retries, launched } = state;
+		Object.assign(this, { exitPending, retries, launched });
+		this.exits.clear();
+		for (const [reason, count] of state.exits) this.exits.set(reason, count);
+		this.frames.restore(state.frames);
+		this.physical.pmap.set(state.pmap);
+		this.injection.restore(state.injection);
+		this.emulator.restore(state.emulator);
+		(this.mmu as EptMmu).restore(state.mmu);
 	}
 
 	/** The guest's interrupt controller drives INTR. */
