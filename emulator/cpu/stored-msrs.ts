@@ -97,9 +97,9 @@ export const STORED_MSRS: readonly StoredMsr[] = [
 	{ name: "IA32_FMASK", address: 0xc0000084, reset: 0n, accepts: (value) => value <= 0xffffffffn },
 	{ name: "IA32_KERNEL_GS_BASE", address: 0xc0000102, reset: 0n, accepts: canonical },
 	{ name: "IA32_TSC_AUX", address: 0xc0000103, reset: 0n, accepts: (value) => value <= 0xffffffffn },
-	// The machine-check registers of a processor without banks. No machine check happens.
-	{ name: "IA32_P5_MC_ADDR", address: 0, reset: 0n },
-	{ name: "IA32_P5_MC_TYPE", address: 1, reset: 0n },
+	// The machine-check registers of a processor without banks: nothing is ever recorded, and nothing is there to clear.
+	{ name: "IA32_P5_MC_ADDR", address: 0, reset: 0n, accepts: readOnly },
+	{ name: "IA32_P5_MC_TYPE", address: 1, reset: 0n, accepts: readOnly },
 ];
 
 /** The register after `value` was written to it; undefined when that raises #GP(0). */

@@ -19,14 +19,19 @@ export interface CommandResult {
 
 let runs = 0;
 
-/** `hyperscope run WORDS...` with statistics. The process is ended after `seconds`. */
-export async function hyperscopeRun(words: readonly string[], seconds: number): Promise<CommandResult> {
+/** `hyperscope run WORDS...`, with statistics unless it is told not to. The process is ended after `seconds`. */
+export async function hyperscopeRun(
+	words: readonly string[],
+	seconds: number,
+	withStatistics = true,
+): Promise<CommandResult> {
 	if (!existsSync(program)) throw new Error("dist/hyperscope.mjs is missing: run `node build.mjs build` first.");
 	const folder = join(root, ".cache/statistics");
 	mkdirSync(folder, { recursive: true });
 	const file = join(folder, `${process.pid}-${runs++}.json`);
 	rmSync(file, { force: true });
-	const child = spawn(process.execPath, [program, "run", ...words, "--stats", file], {
+	const options = withStatistics ? ["--stats", file] : [];
+	const child = spawn(process.execPath, [program, "run", ...words, ...options], {
 		stdio: ["ignore", "pipe", "pipe"],
 	});
 	let output = "";
