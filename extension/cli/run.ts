@@ -1,6 +1,6 @@
 // `hyperscope run`: a machine without an editor.
 
-import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import {
 	type BootModule,
@@ -46,6 +46,17 @@ function openForWriting(path: string): number {
 	} catch (error) {
 		throw new MachineError(`${path} cannot be written (${(error as NodeJS.ErrnoException).code}).`);
 	}
+}
+
+/** Refuses a file that cannot be written, and leaves what is there as it is. @throws {MachineError} */
+function checkWritable(path: string): void {
+	const isNew = !existsSync(path);
+	try {
+		closeSync(openSync(path, "a"));
+	} catch (error) {
+		throw new MachineError(`${path} cannot be written (${(error as NodeJS.ErrnoException).code}).`);
+	}
+	if (isNew) unlinkSync(path);
 }
 
 /** Serial output on its way to a file: many single characters become few writes. */
@@ -184,7 +195,8 @@ function readModule(text: string): BootModule {
 /** Runs a machine to its end; the result is the exit status. @throws {MachineError} for what cannot be started. */
 export async function runMachine(options: RunArguments): Promise<number> {
 	const traced = traceKinds(options.trace);
-	const stats = options.stats === undefined ? undefined : openForWriting(options.stats);
+	const { stats } = options;
+	if (stats !== undefined) checkWritable(stats);
 	const machine = createMachine({
 		...(options.image === undefined ? {} : { image: readFile(options.image) }),
 		vmm: options.vmm,
@@ -229,7 +241,6 @@ export async function runMachine(options: RunArguments): Promise<number> {
 			memoryHash: machine.memoryHash(),
 		};
 		writeFileSync(stats, `${JSON.stringify(result, null, 2)}\n`);
-		closeSync(stats);
 	}
 	return status;
 }
