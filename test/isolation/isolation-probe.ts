@@ -52,7 +52,6 @@ export class IsolationProbe implements AccessWatch {
 	private readonly stateBefore: readonly unknown[];
 	/** 1 for the guest's frames. The pmap only grows. */
 	private readonly ownership: Uint8Array;
-	private framesUsed = -1;
 	private readonly monitor: HostedParts["monitor"];
 	private violation: string | undefined;
 
@@ -112,12 +111,8 @@ export class IsolationProbe implements AccessWatch {
 	}
 
 	private ownsFrame(frame: number): boolean {
-		const { frames, physical } = this.monitor;
-		if (frames.used !== this.framesUsed) {
-			this.framesUsed = frames.used;
-			this.ownership.fill(0);
-			for (const owned of physical.pmap) if (owned >= 0) this.ownership[owned] = 1;
-		}
+		if (this.ownership[frame] === 1) return true;
+		for (const owned of this.monitor.physical.pmap) if (owned >= 0) this.ownership[owned] = 1;
 		return this.ownership[frame] === 1;
 	}
 
