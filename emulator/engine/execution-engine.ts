@@ -21,6 +21,8 @@ const SLICE = 200_000;
 const SAMPLE = 20_000;
 /** Instructions that are decoded at once while single ones are executed: most of them are not gone on with from there. */
 const DECODED_FOR_ONE = 4;
+/** Faults delivered in a row, no instruction having retired, after which the run loop is asked: on hardware interrupts would come between. */
+export const MOST_DELIVERIES = 64;
 /** Everything is interpreted, or hot code is compiled and the rest interpreted. */
 export type EngineTier = "interpreter" | "compiled";
 
@@ -43,6 +45,11 @@ export class ExecutionEngine implements InterpreterCalls {
 	private stolenFuel = 0;
 	/** While a fault is delivered: bytes of the instruction that raised it; else 0. */
 	faultingLength = 0;
+	/** Faults delivered since the instruction with this count, none having retired since. */
+	private deliveries = 0;
+	private deliveredAt = -1;
+	/** Handlers have faulted at their first instruction, over and over: execute() came back for it. The caller clears it. */
+	inFaultStorm = false;
 	/** Address of a record's handler that stopAfterInstruction() has replaced; 0 = none. */
 	private patched = 0;
 	private patchedHandler = 0;
@@ -309,9 +316,22 @@ export class ExecutionEngine implements InterpreterCalls {
 	}
 
 	private deliver(fault: Fault): boolean {
-		if (this.hooks.deliver(fault)) return true;
-		this.physical.i32[State.exitReason >> 2] = ExitReason.shutdown;
-		return false;
+		const { i32 } = this.physical;
+		if (!this.hooks.deliver(fault)) {
+			i32[State.exitReason >> 2] = ExitReason.shutdown;
+			return false;
+		}
+		const { retired } = this;
+		if (retired !== this.deliveredAt) {
+			this.deliveredAt = retired;
+			this.deliveries = 0;
+		}
+		if (++this.deliveries === MOST_DELIVERIES) {
+			this.deliveries = 0;
+			this.inFaultStorm = true;
+			if (i32[State.exitReason >> 2] === ExitReason.none) i32[State.exitReason >> 2] = ExitReason.attention;
+		}
+		return true;
 	}
 
 	/**

@@ -9,7 +9,7 @@ import { VmxWord } from "../cpu/vmx/vmx-state.ts";
 import { VirtualClock } from "../devices/clock.ts";
 import type { DmaMemory } from "../devices/dma-port.ts";
 import type { FirmwareKernel } from "../devices/fw-cfg.ts";
-import { type EngineTier, ExecutionEngine } from "../engine/execution-engine.ts";
+import { type EngineTier, ExecutionEngine, MOST_DELIVERIES } from "../engine/execution-engine.ts";
 import { ExitReason } from "../engine/exit-reason.ts";
 import { PageKind, PhysicalMemory } from "../engine/physical-memory.ts";
 import { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
@@ -53,6 +53,8 @@ export interface HostConfiguration {
 
 /** Alarms that pass over a halted processor in one run: a guest that waits for what never comes must not hold the caller up. */
 const MOST_IDLE_ALARMS = 1 << 16;
+/** Turns of the run loop in which no instruction retires: a guest whose handlers only fault must not hold the caller up either. */
+const MOST_FRUITLESS = 1024;
 /** EFLAGS.TF */
 const TRAP_FLAG = 0x100;
 
@@ -204,12 +206,16 @@ export class HostMachine {
 		this.engine.stopAfterInstruction();
 	}
 
-	/** The last run() ended before its budget: the processor is halted, and nothing that came in a long time has woken it. */
+	/**
+	 * The last run() ended before its budget: the processor is halted, and nothing that came in a long time has woken it, or it only
+	 * delivers faults.
+	 */
 	stoodStill = false;
 
 	/** Runs at most `count` instructions; undefined when exactly that many have retired, or when it stood still for long. */
 	run(count: number): HostStop | undefined {
 		let idleAlarms = 0;
+		let fruitless = 0;
 		this.stoodStill = false;
 		const end = this.engine.retired + count;
 		const { processor, engine } = this;
@@ -243,8 +249,18 @@ export class HostMachine {
 			}
 			this.sliceEnd = this.now() + slice;
 			this.clock.live = this.live;
+			const before = engine.retired;
 			const reason = processor.needsSingleSteps ? this.singleStep() : engine.execute(slice);
 			this.clock.live = undefined;
+			if (engine.retired !== before) fruitless = 0;
+			else if (++fruitless > MOST_FRUITLESS) {
+				this.stoodStill = true;
+				return undefined;
+			}
+			if (engine.inFaultStorm) {
+				engine.inFaultStorm = false;
+				this.idle += MOST_DELIVERIES;
+			}
 			switch (reason) {
 				case ExitReason.breakpoint:
 					return this.takeStop() ?? { kind: "breakpoint" };
