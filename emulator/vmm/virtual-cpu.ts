@@ -21,7 +21,7 @@ export interface TableRegister {
 
 /** CR4 bits that the guest may set; what is behind the others its CPUID does not announce. */
 export const GUEST_CR4 =
-	Cr4.tsd | Cr4.de | Cr4.pse | Cr4.pae | Cr4.pge | Cr4.osfxsr | Cr4.osxmmexcpt | Cr4.umip | Cr4.osxsave;
+	Cr4.tsd | Cr4.de | Cr4.pse | Cr4.pae | Cr4.mce | Cr4.pge | Cr4.osfxsr | Cr4.osxmmexcpt | Cr4.umip | Cr4.osxsave;
 const UNUSABLE = 1 << 16;
 
 export class VirtualCpu implements PagingControls {

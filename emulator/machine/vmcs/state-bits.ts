@@ -16,8 +16,6 @@ export const cr4Bits: BitLayout = [
 	...flagsOf(Cr4),
 	flag(12, "LA57"),
 	flag(14, "SMXE"),
-	flag(17, "PCIDE"),
-	flag(18, "OSXSAVE"),
 	flag(22, "PKE"),
 	flag(23, "CET"),
 	flag(24, "PKS"),

@@ -1,7 +1,7 @@
 // What CPUID says to a guest under binary translation: what the host's says, less what the translator does not give.
 
-/** CPUID.1:EDX, not given on: VME (bit 1), MCE (7), MCA (14); APIC (9) is the guest's own. */
-const HIDDEN_EDX = (1 << 1) | (1 << 7) | (1 << 9) | (1 << 14);
+/** CPUID.1:EDX, not given on: VME (bit 1); APIC (9) is the guest's own. */
+const HIDDEN_EDX = (1 << 1) | (1 << 9);
 const APIC = 1 << 9;
 /** CPUID.1:ECX, not given on: MONITOR (bit 3), VMX (5), PCID (17). OSXSAVE is the host's, whose CR4 follows the guest's. */
 const HIDDEN_ECX = (1 << 3) | (1 << 5) | (1 << 17);

@@ -63,6 +63,7 @@ export const Cr4 = {
 	de: 8,
 	pse: 0x10,
 	pae: 0x20,
+	mce: 0x40,
 	pge: 0x80,
 	osfxsr: 0x200,
 	osxmmexcpt: 0x400,
