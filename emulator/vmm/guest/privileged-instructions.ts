@@ -16,11 +16,11 @@ import type { InstructionEmulator } from "./instruction-emulator.ts";
 import { LOADS_PDPTES, loadPdptes } from "./pdpte-registers.ts";
 import type { PortInstructions } from "./port-instructions.ts";
 
-/** What the instructions need of the VMM around them. */
 /** Types of INVPCID, and the bits of its descriptor that hold an identifier (SDM Vol. 2A). */
 const Invalidation = { address: 0, context: 1, everything: 2, allContexts: 3 } as const;
 const PCID = 0xfff;
 
+/** What the instructions need of the VMM around them. */
 export interface PrivilegedSurroundings {
 	/** CR0, CR3, CR4 or EFER was written; the bits of CR0 and CR4 that changed. */
 	controlsChanged(cr0Changed: number, cr4Changed: number): void;
