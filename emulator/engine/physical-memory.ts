@@ -19,6 +19,13 @@ const WASM_PAGE = 0x10000;
 /** Above this new memory, whose pages the system clears at their first use, is cheaper. */
 const RECYCLED_MOST = 0x4000000;
 
+/** The large parts of a machine's memory, and nothing that refers to the machine: who keeps them keeps no chain of its predecessors. */
+export interface RecycledMemory {
+	readonly memory: WebAssembly.Memory;
+	readonly kind: Uint8Array;
+	readonly hasCode: Uint8Array;
+}
+
 export class PhysicalMemory {
 	readonly memory: WebAssembly.Memory;
 	readonly u8: Uint8Array;
@@ -41,12 +48,12 @@ export class PhysicalMemory {
 	/**
 	 * @param ramBytes a multiple of 4096, at most 3 GiB.
 	 * @param romBytes bytes of ROM that end at 4 GiB, a multiple of 4096.
-	 * @param recycled memory of a machine that is no longer used: its bytes are cleared and taken over when there are as many
+	 * @param recycled of a machine that is no longer used: its bytes are cleared and taken over when there are as many
 	 */
 	constructor(
 		readonly ramBytes: number,
 		readonly romBytes = 0,
-		recycled?: PhysicalMemory,
+		recycled?: RecycledMemory,
 	) {
 		const pages = Math.ceil((RAM_BASE + ramBytes + romBytes) / WASM_PAGE);
 		this.memory = cleared(recycled?.memory, pages) ?? new WebAssembly.Memory({ initial: pages, maximum: pages });
@@ -59,6 +66,12 @@ export class PhysicalMemory {
 		this.kind.fill(PageKind.ram, 0, ramBytes / 4096);
 		this.kind.fill(PageKind.rom, PAGES_BELOW_4G - romBytes / 4096);
 		for (let page = 0; page < SHADOW_PAGES; page++) this.shadowPlaces[page] = RAM_BASE + (SHADOW_FIRST + page) * 4096;
+	}
+
+	/** What another machine can take over when this one is no longer used. */
+	get recyclable(): RecycledMemory {
+		const { memory, kind, hasCode } = this;
+		return { memory, kind, hasCode };
 	}
 
 	/** Place in WebAssembly memory of the first byte of a page that is RAM or ROM. */

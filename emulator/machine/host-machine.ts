@@ -11,7 +11,7 @@ import type { DmaMemory } from "../devices/dma-port.ts";
 import type { FirmwareKernel } from "../devices/fw-cfg.ts";
 import { type EngineTier, ExecutionEngine, MOST_DELIVERIES } from "../engine/execution-engine.ts";
 import { ExitReason } from "../engine/exit-reason.ts";
-import { PageKind, PhysicalMemory } from "../engine/physical-memory.ts";
+import { PageKind, PhysicalMemory, type RecycledMemory } from "../engine/physical-memory.ts";
 import { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
 import { State } from "../isa/state.ts";
 import { dmaMemory } from "./dma-memory.ts";
@@ -36,7 +36,7 @@ export interface HostConfiguration {
 	/** Bytes of RAM from address 0, a multiple of 4096. */
 	readonly memoryBytes: number;
 	/** Memory of a host that is no longer used; see PhysicalMemory. */
-	readonly recycled?: PhysicalMemory | undefined;
+	readonly recycled?: RecycledMemory | undefined;
 	/** What runs the code; the default is "compiled", which compiles what is hot and interprets the rest. */
 	readonly engine?: EngineTier | undefined;
 	/** The ROM that the processor starts in; without it a loader sets the first instruction. */

@@ -76,7 +76,7 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 		this.monitor = this.makeMonitor({
 			ports: devices.ports,
 			acknowledgeInterrupt: () => devices.acknowledge(),
-			recycled: this.monitor?.physical,
+			recycled: this.monitor?.physical.kind,
 			observer: {
 				event: (event, description, details) => this.event(event, description, details),
 				wants: () => this.filters.length > 0,

@@ -129,7 +129,7 @@ export abstract class HostedMachine {
 		const host = new HostMachine({
 			engine: configuration.engine,
 			memoryBytes: memory + overhead + (passes ? remappingTableBytes(memory) : 0),
-			recycled: this.host?.physical,
+			recycled: this.host?.physical.recyclable,
 			...(this.lines ? { optional: assignable(optional, configuration.iommu, this.lines) } : {}),
 			onSerial: () => {},
 			onDebugConsole: () => {},
@@ -173,7 +173,7 @@ export abstract class HostedMachine {
 		const host = new HostMachine({
 			engine: configuration.engine,
 			memoryBytes: bytes,
-			recycled: this.host?.physical,
+			recycled: this.host?.physical.recyclable,
 			optional: optionalDevices(configuration, this.disks),
 			onSerial: (byte) => {
 				for (const listener of this.serialListeners) listener(new Uint8Array([byte]));

@@ -47,8 +47,8 @@ export interface MonitorSurroundings {
 	readonly ports: GuestPorts;
 	acknowledgeInterrupt(): number;
 	readonly observer: MonitorObserver;
-	/** Guest-physical memory of a VMM that is no longer used. */
-	readonly recycled?: GuestPhysicalMemory | undefined;
+	/** The kinds of the guest-physical pages of a VMM that is no longer used. */
+	readonly recycled?: Uint8Array | undefined;
 }
 
 export class Monitor<Kernel extends KernelExecution = KernelExecution> {

@@ -29,16 +29,16 @@ export class GuestPhysicalMemory {
 	/**
 	 * @param ramBytes a multiple of 4096.
 	 * @param romBytes bytes of ROM that end at 4 GiB, a multiple of 4096.
-	 * @param recycled that of a VMM that is no longer used
+	 * @param recycled the kinds of a VMM's pages that is no longer used
 	 */
 	constructor(
 		readonly host: PhysicalMemory,
 		private readonly frames: HostFrames,
 		readonly ramBytes: number,
 		romBytes = 0,
-		recycled?: GuestPhysicalMemory,
+		recycled?: Uint8Array,
 	) {
-		this.kind = pageMarks(recycled?.kind);
+		this.kind = pageMarks(recycled);
 		this.pmap = new Int32Array(ramBytes / 4096).fill(UNTOUCHED);
 		this.kind.fill(PageKind.ram, 0, ramBytes / 4096);
 		for (let page = this.kind.length - romBytes / 4096; page < this.kind.length; page++) {

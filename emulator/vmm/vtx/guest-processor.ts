@@ -35,7 +35,7 @@ export class GuestProcessor implements Processor {
 	attach(monitor: Monitor, remapping?: RemappingView): void {
 		this.monitor = monitor;
 		this.remapping = remapping;
-		this.virtual = new VirtualProcessor(monitor.host, monitor.vmcs, monitor.mmu, {}, this.virtual);
+		this.virtual = new VirtualProcessor(monitor.host, monitor.vmcs, monitor.mmu, {}, this.virtual?.physical.recyclable);
 		this.file = new RegisterFile(this.virtual.processor);
 		this.memory = new GuestMemoryView(monitor.physical, () => inspectedTables(this.current().state));
 	}

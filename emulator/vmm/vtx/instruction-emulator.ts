@@ -12,6 +12,7 @@ import { PendingDebug } from "../../cpu/vmx/guest-checks.ts";
 import type { VmcsMemory } from "../../cpu/vmx/vmcs.ts";
 import { ExecutionEngine } from "../../engine/execution-engine.ts";
 import { ExitReason } from "../../engine/exit-reason.ts";
+import type { RecycledMemory } from "../../engine/physical-memory.ts";
 import { State } from "../../isa/state.ts";
 import type { HostMachine } from "../../machine/host-machine.ts";
 import type { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";
@@ -63,7 +64,7 @@ export class InstructionEmulator extends VirtualProcessor {
 		memory: GuestPhysicalMemory,
 		ports: PortBus,
 		ferr: () => void,
-		recycled?: InstructionEmulator,
+		recycled?: RecycledMemory,
 	) {
 		super(host, vmcs, mmu, { ports, ferr, retired: () => this.engine.retired }, recycled);
 		const { physical, processor } = this;

@@ -112,7 +112,7 @@ export class Monitor {
 		this.frames = new HostFrames(FIRST_FRAME, physical.ramBytes / 4096);
 		this.control = new HostControl(host, this.frames.allocateRun(Area.end / 4096) * 4096);
 		this.vmcs = this.control.vmcs;
-		this.physical = new GuestPhysicalMemory(physical, this.frames, guestMemoryBytes, romBytes, recycled?.physical);
+		this.physical = new GuestPhysicalMemory(physical, this.frames, guestMemoryBytes, romBytes, recycled?.physical.kind);
 		const flush = () => host.processor.core.paging.flush();
 		this.mmu =
 			mmu === "ept"
@@ -130,7 +130,7 @@ export class Monitor {
 			this.physical,
 			devices.ports,
 			ferr,
-			recycled?.emulator,
+			recycled?.emulator.physical.recyclable,
 		);
 		this.emulator.processor.connectLocalApic(devices.localApicPort);
 		this.injection = new EventInjection(this.control, () => devices.acknowledge());

@@ -10,7 +10,7 @@ import { loadGuestState, saveGuestState } from "../../cpu/vmx/guest-state.ts";
 import type { VmcsMemory } from "../../cpu/vmx/vmcs.ts";
 import { Vmcs } from "../../cpu/vmx/vmcs-fields.ts";
 import { GuestControls } from "../../cpu/vmx/vmx-state.ts";
-import { PhysicalMemory } from "../../engine/physical-memory.ts";
+import { PhysicalMemory, type RecycledMemory } from "../../engine/physical-memory.ts";
 import { TranslationLookasideBuffer } from "../../engine/translation-lookaside-buffer.ts";
 import { State } from "../../isa/state.ts";
 import type { HostMachine } from "../../machine/host-machine.ts";
@@ -43,9 +43,9 @@ export class VirtualProcessor {
 		protected readonly vmcs: VmcsMemory,
 		protected readonly mmu: GuestMmu,
 		parts: { readonly ports?: PortBus; readonly ferr?: () => void; readonly retired?: () => number } = {},
-		recycled?: VirtualProcessor,
+		recycled?: RecycledMemory,
 	) {
-		this.physical = new PhysicalMemory(2 * 4096, 0, recycled?.physical);
+		this.physical = new PhysicalMemory(2 * 4096, 0, recycled);
 		this.processor = new ArchitecturalProcessor({
 			physical: this.physical,
 			tlb: new TranslationLookasideBuffer(this.physical),
