@@ -13,6 +13,7 @@ import { ExceptionFilters } from "./exceptions/exception-filters.ts";
 import { eventNames, exceptionInfoRequests } from "./exceptions/exception-info.ts";
 import { gotoRequests } from "./execution/goto-requests.ts";
 import { RunControl } from "./execution/run-control.ts";
+import { StepInTargets } from "./execution/step-in-targets.ts";
 import { StepRequests } from "./execution/step-requests.ts";
 import type { HostServices } from "./host-services.ts";
 import { type CreateMachine, LaunchRequests } from "./launch/launch-requests.ts";
@@ -27,6 +28,7 @@ import { MessageSession } from "./session.ts";
 import { FrameStore } from "./stack/frame-store.ts";
 import { stackRequests } from "./stack/stack-requests.ts";
 import { threadRequests } from "./threads.ts";
+import { LocationStore } from "./variables/location-store.ts";
 import { RegisterHistory } from "./variables/register-history.ts";
 import { rangeOfValue } from "./variables/value-variables.ts";
 import { variableRequests } from "./variables/variable-requests.ts";
@@ -93,7 +95,8 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 	const slides = new SymbolSlides(debuggee, program);
 	const memory = new MemoryAccess(debuggee);
 	const frames = new FrameStore(debuggee, program);
-	const variables = new VariableStore();
+	const locations = new LocationStore(program);
+	const variables = new VariableStore(locations);
 	const history = new RegisterHistory(debuggee);
 	const evaluator = new Evaluator(program, memory, frames);
 	const serial = new SerialLine(session.emitEvent);
@@ -153,7 +156,8 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		physical: (processor, linear) => debuggee.processor(processor).translate(linear, "gpa"),
 		flush: () => serial.flush(),
 	});
-	const steps = new StepRequests(debuggee, run, store, program, frames, dataBreakpoints);
+	const stepInTargets = new StepInTargets(debuggee, program, frames);
+	const steps = new StepRequests(debuggee, run, store, program, frames, dataBreakpoints, stepInTargets);
 	const launch = new LaunchRequests({
 		debuggee,
 		createMachine,
@@ -184,6 +188,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		variableRequests(debuggee, frames, variables, evaluator),
 		evaluateRequests({ debuggee, program, evaluator, memory }, frames, variables),
 		disassemblyRequests(debuggee, memory, program),
+		locations.requests,
 		memoryRequests(debuggee, memory),
 		sourceRequests(debuggee, program),
 		registerViewRequests(debuggee, frames, history, evaluator),

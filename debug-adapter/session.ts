@@ -26,10 +26,12 @@ const quietRequests = new Set([
 	"evaluate",
 	"exceptionInfo",
 	"gotoTargets",
+	"locations",
 	"readMemory",
 	"scopes",
 	"source",
 	"stackTrace",
+	"stepInTargets",
 	"threads",
 	"variables",
 ]);

@@ -6,7 +6,7 @@ import type { Debuggee } from "../debuggee.ts";
 import type { ExceptionFilters } from "../exceptions/exception-filters.ts";
 import { RequestError, sentenceOf } from "../request-error.ts";
 import type { Motion } from "./motion.ts";
-import { type DescribeCode, exitCodeOf, reportStop, type StopReport } from "./stop-report.ts";
+import { type DescribeCode, endText, exitCodeOf, reportStop, type StopReport } from "./stop-report.ts";
 
 /** How long the machine runs before messages are looked at, in milliseconds. */
 const SLICE = 5;
@@ -166,6 +166,8 @@ export class RunControl {
 		if (exitCode !== undefined) {
 			this.debuggee.state = "ended";
 			this.sendState();
+			const output = `${endText(stop, this.debuggee.machine.instructionCount())}\n`;
+			this.debuggee.emit("output", { category: "console", output });
 			this.debuggee.emit("exited", { exitCode });
 			this.debuggee.emit("terminated");
 			return;

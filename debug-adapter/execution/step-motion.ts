@@ -23,6 +23,8 @@ export interface StepRequest {
 	/** Interrupts are taken while stepping. */
 	readonly takeInterrupts: boolean;
 	readonly lines: LineMap;
+	/** The one call that is entered, wherever the others lead: the address of its instruction. */
+	readonly into?: bigint | undefined;
 }
 
 /** EIP, CS and EFLAGS of 16-bit code: the smallest frame that an event pushes, in bytes. */
@@ -77,10 +79,11 @@ export class StepMotion implements Motion {
 
 	/** By one instruction, or into a detour. */
 	private move(): Stop | undefined {
-		const { machine, processor, kind } = this.request;
+		const { machine, processor, into } = this.request;
 		const code = CodeReader.of(processor);
 		const at = processor.linearInstructionPointer();
 		const instruction = code.instruction(at);
+		const kind = into === undefined ? this.request.kind : at === into ? "in" : "over";
 		const next = at + BigInt(instruction.length);
 		const depth = stackIdentity(processor);
 		const isByLine = this.start !== undefined;
@@ -117,7 +120,9 @@ export class StepMotion implements Motion {
 		}
 		if (isByLine && instruction.flow === "call") {
 			const body = this.request.lines.bodyOf(now);
-			if (body === undefined) this.detourTo([next], depth, "look");
+			// What was chosen is entered though it has no lines.
+			if (body === undefined && into !== undefined) this.isOut = true;
+			else if (body === undefined) this.detourTo([next], depth, "look");
 			else if (body !== now) this.detourToBody(body);
 		}
 		return undefined;

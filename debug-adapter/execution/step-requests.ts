@@ -7,12 +7,14 @@ import type { RequestArguments } from "../request-arguments.ts";
 import { RequestError } from "../request-error.ts";
 import type { RequestContext, RequestHandlers } from "../session.ts";
 import type { FrameStore } from "../stack/frame-store.ts";
+import { beginningOf, FrameEntry } from "./frame-entry.ts";
 import { LastWrite } from "./last-write.ts";
 import { FreeMotion, type Motion } from "./motion.ts";
 import { ReverseRun } from "./reverse-run.ts";
 import type { RunControl } from "./run-control.ts";
 import { stackIdentity, stackPointerOf } from "./stack-identity.ts";
 import { StepBack } from "./step-back.ts";
+import type { StepInTargets } from "./step-in-targets.ts";
 import { StepMotion } from "./step-motion.ts";
 import { StepOutMotion } from "./step-out-motion.ts";
 
@@ -30,6 +32,7 @@ export class StepRequests {
 		private readonly program: Program,
 		private readonly frames: FrameStore,
 		private readonly dataBreakpoints: DataBreakpoints,
+		private readonly stepInTargets: StepInTargets,
 	) {}
 
 	private start(context: RequestContext, make: () => Motion): void {
@@ -54,8 +57,10 @@ export class StepRequests {
 		const threadId = args.integer("threadId");
 		args.optionalBoolean("singleThread");
 		const granularity = args.optionalWord("granularity", ["statement", "line", "instruction"]) ?? "statement";
+		const targetId = kind === "in" ? args.optionalInteger("targetId") : undefined;
 		void this.debuggee.stopped;
 		const processor = this.debuggee.processor(threadId);
+		const into = targetId === undefined ? undefined : this.stepInTargets.callOf(targetId);
 		// Below the guest there are no source lines: a physical CPU is stepped by host instructions.
 		const isHost = processor.kind === "pcpu" && this.debuggee.machine.technique !== "none";
 		this.start(
@@ -69,6 +74,7 @@ export class StepRequests {
 					granularity: granularity === "instruction" || isHost ? "instruction" : "line",
 					takeInterrupts: this.takeInterrupts,
 					lines: this.program,
+					into,
 				}),
 		);
 	}
@@ -103,6 +109,15 @@ export class StepRequests {
 		},
 		next: (args, context) => this.step(args, context, "over"),
 		stepIn: (args, context) => this.step(args, context, "in"),
+		stepInTargets: (args) => ({ targets: this.stepInTargets.targets(args.integer("frameId")) }),
+		restartFrame: (args, context) => {
+			const frame = this.frames.get(args.integer("frameId"));
+			const { history } = this.debuggee;
+			const beginning = beginningOf(frame, this.debuggee, this.frames.walker(frame.processor));
+			if (!beginning)
+				throw new RequestError("The beginning of this frame is not known: choose one of a function that was called.");
+			this.startBack(context, () => new FrameEntry(history, this.store, beginning, this.sayBeginning));
+		},
 		stepOut: (args, context) => {
 			const threadId = args.integer("threadId");
 			args.optionalBoolean("singleThread");

@@ -66,3 +66,10 @@ export function exitCodeOf(stop: Stop): number | undefined {
 	if (stop.reason === "debug-exit") return ((stop.value << 1) | 1) & 0xff;
 	return undefined;
 }
+
+/** Why the run is over, for the person who watches it. */
+export function endText(stop: Stop, instructions: number): string {
+	const after = `after ${instructions.toLocaleString("en-US")} instructions`;
+	if (stop.reason !== "debug-exit") return `The guest switched the machine off ${after}.`;
+	return `The guest ended the run ${after}: it wrote ${stop.value} to the debug-exit port, so the exit status is ${exitCodeOf(stop)}.`;
+}

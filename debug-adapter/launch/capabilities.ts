@@ -24,6 +24,8 @@ export function capabilities(technique?: Technique): DebugProtocol.Capabilities 
 		supportsExceptionInfoRequest: true,
 		supportsSteppingGranularity: true,
 		supportsStepBack: true,
+		supportsStepInTargetsRequest: true,
+		supportsRestartFrame: true,
 		supportsGotoTargetsRequest: true,
 		supportsRestartRequest: true,
 		supportsTerminateRequest: true,

@@ -1,10 +1,12 @@
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import { hex } from "../addresses.ts";
 import type { Debuggee } from "../debuggee.ts";
+import { beginningOf } from "../execution/frame-entry.ts";
 import type { Program } from "../program/program.ts";
 import type { RequestHandlers } from "../session.ts";
 import type { Frame } from "./frame.ts";
 import type { FrameStore } from "./frame-store.ts";
+import type { StackWalker } from "./stack-walker.ts";
 
 /** What DAP calls "all frames" is cut here. */
 const MOST_FRAMES = 1000;
@@ -26,14 +28,16 @@ function frameName(frame: Frame, debuggee: Debuggee, program: Program): string {
 	return program.symbolize(pc) ?? hex(pc);
 }
 
-function describe(frame: Frame, debuggee: Debuggee, program: Program): DebugProtocol.StackFrame {
+function describe(frame: Frame, debuggee: Debuggee, program: Program, walker: StackWalker): DebugProtocol.StackFrame {
 	const reference = hex(frame.activation.pc);
 	if (frame.label !== undefined)
 		return { id: frame.id, name: frame.label, line: 0, column: 0, presentationHint: "label" };
 	const position = frame.virtual?.position;
 	const name = frameName(frame, debuggee, program);
+	// Clients take a frame that says nothing for one that can be gone through again.
+	const restart = beginningOf(frame, debuggee, walker) ? {} : { canRestart: false };
 	if (!position || position.line === 0 || position.file === "")
-		return { id: frame.id, name, line: 0, column: 0, instructionPointerReference: reference };
+		return { id: frame.id, name, line: 0, column: 0, instructionPointerReference: reference, ...restart };
 	return {
 		id: frame.id,
 		name,
@@ -41,6 +45,7 @@ function describe(frame: Frame, debuggee: Debuggee, program: Program): DebugProt
 		line: position.line,
 		column: position.column === 0 ? 1 : position.column,
 		instructionPointerReference: reference,
+		...restart,
 	};
 }
 
@@ -54,8 +59,9 @@ export function stackRequests(debuggee: Debuggee, program: Program, store: Frame
 			const processor = debuggee.processor(threadId);
 			const count = levels === 0 ? MOST_FRAMES : Math.min(levels, MOST_FRAMES);
 			const { frames, total } = store.frames(processor, start, count);
+			const walker = store.walker(processor);
 			return {
-				stackFrames: frames.map((frame) => describe(frame, debuggee, program)),
+				stackFrames: frames.map((frame) => describe(frame, debuggee, program, walker)),
 				totalFrames: total,
 			};
 		},

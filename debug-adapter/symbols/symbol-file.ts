@@ -413,7 +413,16 @@ export class SymbolFile {
 
 	#global(die: Die, name: string): Variable {
 		const type = this.dwarf.types.typeOf(die);
-		return { name, kind: "global", type, isShadowed: false, isArtificial: false, die, functionDie: undefined };
+		return {
+			name,
+			kind: "global",
+			type,
+			isShadowed: false,
+			isArtificial: false,
+			declaration: declarationOf(die),
+			die,
+			functionDie: undefined,
+		};
 	}
 
 	#loaded(symbol: ElfSymbol): LoadedSymbol {

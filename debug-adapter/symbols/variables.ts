@@ -1,7 +1,7 @@
 import type { AddressMap } from "./address-map.ts";
 import { DW_AT, DW_TAG } from "./dwarf/constants.ts";
 import type { Die } from "./dwarf/die.ts";
-import type { FunctionScope } from "./dwarf/function.ts";
+import { declarationOf, type FunctionScope, type SourcePosition } from "./dwarf/function.ts";
 import type { Location, LocationContext } from "./dwarf/location.ts";
 import { frameBaseOf, locationOf } from "./dwarf/location-list.ts";
 import type { CType } from "./types/c-type.ts";
@@ -17,6 +17,8 @@ export interface Variable {
 	readonly isShadowed: boolean;
 	/** Made by the compiler, not in the source. */
 	readonly isArtificial: boolean;
+	/** Where the source declares it; undefined when the compiler did not say. */
+	readonly declaration: SourcePosition | undefined;
 	readonly die: Die;
 	/** The entry of the function whose frame base it counts from: never an inlined one. */
 	readonly functionDie: Die | undefined;
@@ -50,6 +52,7 @@ export function variablesOf(scope: FunctionScope, functionDie: Die): Variable[] 
 				type: die.unit.file.types.typeOf(die),
 				isShadowed: seen.has(name),
 				isArtificial: die.withAttribute(DW_AT.artificial) !== undefined,
+				declaration: declarationOf(die),
 				die,
 				functionDie,
 			});

@@ -72,6 +72,8 @@ export class RegisterGroupScope implements VariableContainer {
 				: width === 128
 					? this.store.add(new VectorScope(this.processor, name))
 					: 0;
+		const code = name === "eip" || name === "rip" ? this.processor.linearInstructionPointer() : value;
+		const location = this.group === "general" ? this.store.locations.addCode(code) : undefined;
 		const isAddress = this.group === "general" || name === "cr3" || name === "cr2";
 		return {
 			name,
@@ -80,6 +82,7 @@ export class RegisterGroupScope implements VariableContainer {
 			evaluateName: `$${name}`,
 			variablesReference: reference,
 			...(isAddress ? { memoryReference: name === "cr3" ? `gpa:${hex(value & ~0xfffn)}` : hex(value) } : {}),
+			...(location === undefined ? {} : { valueLocationReference: location }),
 			presentationHint: {
 				kind: "data",
 				...(register.writable ? {} : { attributes: ["readOnly"] }),

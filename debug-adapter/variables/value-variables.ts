@@ -8,8 +8,11 @@ import {
 	type CValue,
 	childrenOf,
 	type EvaluatedExpression,
+	type FormattedValue,
+	type SourcePosition,
 	setValue,
 	sizeOf,
+	strip,
 	type ValueFormat,
 	type Variable,
 } from "../symbols/index.ts";
@@ -25,6 +28,15 @@ interface NamedValue {
 	readonly name: string;
 	readonly value: CValue;
 	readonly evaluateName: string | undefined;
+	/** Where it is declared, if that is known. */
+	readonly declaration?: SourcePosition | undefined;
+}
+
+/** Set for a function and for a pointer to one: where its code lies. */
+function codeOf({ type }: CValue, shown: FormattedValue): bigint | undefined {
+	const plain = strip(type);
+	const isCode = plain.kind === "function" || (plain.kind === "pointer" && strip(plain.target).kind === "function");
+	return isCode && shown.memory?.space === "lin" ? shown.memory.address : undefined;
 }
 
 /** The memory that a value lies in. @throws {RequestError} with the reason why it lies in none. */
@@ -62,6 +74,10 @@ export function describeValue(
 	const variablesReference = shown.hasChildren
 		? services.store.add(new ValueContainer(named.value, named.evaluateName, frame, services, format))
 		: 0;
+	const { locations } = services.store;
+	const code = codeOf(named.value, shown);
+	const declarationLocationReference = locations.add(named.declaration);
+	const valueLocationReference = code === undefined ? undefined : locations.addCode(code);
 	return {
 		name: named.name,
 		value: shown.text,
@@ -74,6 +90,8 @@ export function describeValue(
 		...(shown.memory
 			? { memoryReference: formatAddress({ space: shown.memory.space, value: shown.memory.address }) }
 			: {}),
+		...(declarationLocationReference === undefined ? {} : { declarationLocationReference }),
+		...(valueLocationReference === undefined ? {} : { valueLocationReference }),
 	};
 }
 
@@ -85,7 +103,7 @@ export function describeResult(
 	services: ValueServices,
 ): DebugProtocol.EvaluateResponse["body"] {
 	const named = { name: "", value: result.value, evaluateName: expression };
-	const { value, type, variablesReference, indexedVariables, memoryReference } = describeValue(
+	const { value, type, variablesReference, indexedVariables, memoryReference, valueLocationReference } = describeValue(
 		named,
 		frame,
 		services,
@@ -97,6 +115,7 @@ export function describeResult(
 		variablesReference,
 		...(indexedVariables === undefined ? {} : { indexedVariables }),
 		...(memoryReference === undefined ? {} : { memoryReference }),
+		...(valueLocationReference === undefined ? {} : { valueLocationReference }),
 	};
 }
 
@@ -156,6 +175,7 @@ export class LocalsScope extends NamedValues {
 				name: shownName(variable),
 				value: virtual.file.valueOf(variable, context),
 				evaluateName: variable.isShadowed ? undefined : variable.name,
+				declaration: variable.declaration,
 			}));
 	}
 }

@@ -1,6 +1,7 @@
 import type { DebugProtocol } from "@vscode/debugprotocol";
 import type { MemoryRange } from "../breakpoints/data-breakpoints.ts";
 import { RequestError } from "../request-error.ts";
+import type { LocationStore } from "./location-store.ts";
 
 /** Something that opens into variables: a scope, a register with fields, a C value. */
 export interface VariableContainer {
@@ -17,6 +18,9 @@ export class VariableStore {
 	private readonly containers = new Map<number, VariableContainer>();
 	/** References are never used twice, so that one from before a step is refused and not taken for another. */
 	private next = 1;
+
+	/** @param locations of the variables; they last as long as these */
+	constructor(readonly locations: LocationStore) {}
 
 	add(container: VariableContainer): number {
 		const reference = this.next++;
@@ -36,5 +40,6 @@ export class VariableStore {
 
 	forget(): void {
 		this.containers.clear();
+		this.locations.forget();
 	}
 }
