@@ -16,6 +16,8 @@ export interface InterpreterInstance {
 	readonly run: (record: number) => number;
 	/** The table of compiled regions. */
 	readonly regions: WebAssembly.Table;
+	/** Its exports: the routines of isa/ by their names. */
+	readonly routines: WebAssembly.Exports;
 	/** InterpreterCalls.callHelper of the owner. */
 	readonly helper: (record: number, number: number, parameter: number) => number;
 }
@@ -51,6 +53,7 @@ export function interpreterIn(memory: WebAssembly.Memory, calls: InterpreterCall
 		calls,
 		run: exports.run as (record: number) => number,
 		regions: exports.regions as WebAssembly.Table,
+		routines: exports,
 		helper,
 	};
 	instances.set(memory, made);

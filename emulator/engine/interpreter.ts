@@ -11,6 +11,7 @@ import type {
 	Variable,
 } from "../isa/emit/function-builder.ts";
 import { ModuleBuilder } from "../isa/emit/module-builder.ts";
+import type { Routine } from "../isa/emit/routine.ts";
 import { Value, ValueType } from "../isa/emit/value.ts";
 import type { InstructionTable, Row } from "../isa/row.ts";
 import {
@@ -161,6 +162,17 @@ export function generateInterpreter(table: InstructionTable): GeneratedInterpret
 		f.return(f.call(slowWrite, [f.parameter(0).get, offset.wrap(), offset.shrU(32).wrap(), kind]));
 	});
 
+	const routines = new Map<Routine, FunctionReference>();
+	const routine = (wanted: Routine): FunctionReference => {
+		const known = routines.get(wanted);
+		if (known) return known;
+		const made = module.declare(wanted.parameters, wanted.results);
+		routines.set(wanted, made);
+		module.define(made, (f) => wanted.emit(f, routine));
+		module.export(wanted.name, made);
+		return made;
+	};
+
 	const helperNames: string[] = [];
 	const helperNumbers = new Map<string, number>();
 	const shared: SharedFunctions = {
@@ -170,6 +182,7 @@ export function generateInterpreter(table: InstructionTable): GeneratedInterpret
 		commit,
 		helper,
 		link,
+		routine,
 		helperNumber(name) {
 			let number = helperNumbers.get(name);
 			if (number === undefined) {

@@ -1,6 +1,7 @@
 // The interpreter's Operation: every operand is read from the decoded record that the local `record` points at.
 
 import type { FunctionBuilder, FunctionReference, Label, Variable } from "../isa/emit/function-builder.ts";
+import type { Routine } from "../isa/emit/routine.ts";
 import { Value, ValueType } from "../isa/emit/value.ts";
 import { type OperandForm, Operation, type Place } from "../isa/operation.ts";
 import { Record, State } from "../isa/state.ts";
@@ -19,6 +20,8 @@ export interface SharedFunctions {
 	readonly helper: FunctionReference;
 	/** (record) → i32: the block at State.rip, remembered as the target of this branch; 0 = leave. */
 	readonly link: FunctionReference;
+	/** The function of a routine. */
+	routine(routine: Routine): FunctionReference;
 	/** Number of a helper by name; registers the name. */
 	helperNumber(name: string): number;
 }
@@ -166,6 +169,10 @@ export class RecordOperation extends Operation {
 		return { address, commit };
 	}
 
+	thisInstruction(): Value {
+		return this.state64(State.ripBase).add(this.field(2, Record.offset).extendU());
+	}
+
 	nextInstruction(): Value {
 		return this.state64(State.ripBase).add(this.field(2, Record.offset).add(this.field(1, Record.length)).extendU());
 	}
@@ -220,13 +227,23 @@ export class RecordOperation extends Operation {
 		);
 	}
 
+	helperInstead(name: string, parameter: number): void {
+		if (this.exits.inline) throw new Error(`${name}: only a cold row can be left to a helper`);
+		const number = this.shared.helperNumber(name);
+		this.f.return(this.f.call(this.shared.helper, [this.record, Value.i32(number), Value.i32(parameter)]));
+	}
+
+	call(routine: Routine, args: readonly Value[]): readonly Value[] {
+		return this.f.callNow(this.shared.routine(routine), args);
+	}
+
 	raise(vector: number): void {
 		this.helper("raise", vector);
 		this.leave();
 	}
 
 	interruptedIteration(): void {
-		this.setState64(State.rip, this.state64(State.ripBase).add(this.field(2, Record.offset).extendU()));
+		this.setState64(State.rip, this.thisInstruction());
 		this.leave();
 	}
 }

@@ -4,6 +4,7 @@
 // any register, and must not change memory before the last access that can fault.
 
 import type { FunctionBuilder } from "./emit/function-builder.ts";
+import type { Routine } from "./emit/routine.ts";
 import { Value, ValueType } from "./emit/value.ts";
 import { SegmentSlot, State } from "./state.ts";
 
@@ -240,6 +241,8 @@ export abstract class Operation {
 
 	// ---- control flow ----
 
+	/** i64: RIP of the instruction itself. */
+	abstract thisInstruction(): Value;
 	/** i64: RIP of the next instruction. */
 	abstract nextInstruction(): Value;
 	/** Goes to RIP = target (i64, not yet cut to the operand size); ends the block. Cutting to 16 or 32 bits is by `size`. */
@@ -270,6 +273,10 @@ export abstract class Operation {
 
 	/** Calls the TypeScript helper of that name. After Outcome.next the row goes on behind the call; otherwise it is left. */
 	abstract helper(name: string, parameter?: number): void;
+	/** Has the TypeScript helper do the whole instruction, of which nothing has been done yet. Leaves the row. */
+	abstract helperInstead(name: string, parameter: number): void;
+	/** Calls a routine of generated code now. */
+	abstract call(routine: Routine, args: readonly Value[]): readonly Value[];
 	/** Raises an exception through the helper "raise". Leaves the row. */
 	abstract raise(vector: number): void;
 	/** Leaves between two iterations of a repeated instruction: State.rip becomes the instruction itself, which has retired as often as it went round. */

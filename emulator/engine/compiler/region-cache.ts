@@ -1,7 +1,9 @@
 // Which pages are hot, and their compiled regions. A sample is taken every so many instructions; a page that gets many of them
 // while the interpreter runs it is compiled. Samples follow from the count of instructions, so that the same run compiles the same.
 
+import type { FunctionBuilder, FunctionReference } from "../../isa/emit/function-builder.ts";
 import { ModuleBuilder } from "../../isa/emit/module-builder.ts";
+import type { Routine } from "../../isa/emit/routine.ts";
 import { ValueType } from "../../isa/emit/value.ts";
 import { BlockHeader, State } from "../../isa/state.ts";
 import type { Block, CodeCache } from "../code-cache.ts";
@@ -40,6 +42,7 @@ interface CompiledRegion {
 	readonly place: number;
 	/** Of the export. */
 	readonly name: string;
+	readonly builder: FunctionBuilder;
 }
 
 export class RegionCache {
@@ -98,6 +101,12 @@ export class RegionCache {
 		}
 		const module = new ModuleBuilder(1);
 		const helper = module.import("helper", [i32, i32, i32], [i32]);
+		const routines = new Map<Routine, FunctionReference>();
+		const routine = (wanted: Routine): FunctionReference => {
+			const imported = routines.get(wanted) ?? module.import(wanted.name, wanted.parameters, wanted.results);
+			routines.set(wanted, imported);
+			return imported;
+		};
 		const compiled: CompiledRegion[] = [];
 		for (const key of this.waiting) {
 			const page = this.pages.get(key);
@@ -111,21 +120,22 @@ export class RegionCache {
 					this.nextPlace = REGION_TABLE_SIZE;
 					continue;
 				}
-				const emitter = new RegionEmitter(this.physical, this.set, blocks, this.assumptions(mode), place, helper);
+				const assumptions = this.assumptions(mode);
+				const emitter = new RegionEmitter(this.physical, this.set, blocks, assumptions, place, helper, routine);
 				const builder = emitter.emit();
 				if (emitter.entries.length === 0) {
 					this.free.push(place);
 					continue;
 				}
-				const name = `r${place}`;
-				module.export(name, module.add(builder));
-				compiled.push({ page, blocks, entries: emitter.entries, place, name });
+				compiled.push({ page, blocks, entries: emitter.entries, place, name: `r${place}`, builder });
 			}
 		}
 		this.waiting.clear();
 		if (compiled.length === 0) return;
+		// All imports come before the functions.
+		for (const { name, builder } of compiled) module.export(name, module.add(builder));
 		const instance = new WebAssembly.Instance(new WebAssembly.Module(module.finish()), {
-			env: { memory: this.physical.memory, helper: this.interpreter.helper },
+			env: { ...this.interpreter.routines, memory: this.physical.memory, helper: this.interpreter.helper },
 		});
 		this.modules++;
 		this.modulesCompiled++;

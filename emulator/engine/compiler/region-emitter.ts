@@ -10,6 +10,7 @@
 // through the br_table at the top, those of a block to itself through a loop of its own.
 
 import { FunctionBuilder, type FunctionReference, type Label, type Variable } from "../../isa/emit/function-builder.ts";
+import type { Routine } from "../../isa/emit/routine.ts";
 import { Value, ValueType } from "../../isa/emit/value.ts";
 import { BlockHeader, JumpCache, Record, Segment, SegmentSlot, State, segmentSlot } from "../../isa/state.ts";
 import type { Block } from "../code-cache.ts";
@@ -67,6 +68,8 @@ export class RegionEmitter implements RegionScope {
 		private readonly place: number,
 		/** Import of the module: (record, helper, parameter) → i32, as the interpreter has it. */
 		private readonly helper: FunctionReference,
+		/** Imports a routine of the interpreter's module. */
+		readonly routine: (routine: Routine) => FunctionReference,
 	) {
 		const { f } = this;
 		this.mode64 = assumptions.mode === 3;

@@ -2,7 +2,8 @@
 // well and fast; for everything else (a page that is not in the TLB, a fault, a helper) it leaves, before it has changed anything,
 // and the interpreter does the instruction from its beginning.
 
-import type { FunctionBuilder, Variable } from "../../isa/emit/function-builder.ts";
+import type { FunctionBuilder, FunctionReference, Variable } from "../../isa/emit/function-builder.ts";
+import type { Routine } from "../../isa/emit/routine.ts";
 import { Value, ValueType } from "../../isa/emit/value.ts";
 import { type FlagsKind, Operation, type Place, wordType } from "../../isa/operation.ts";
 import { Record, Segment, SegmentSlot, State, Tlb } from "../../isa/state.ts";
@@ -37,6 +38,8 @@ export interface RegionScope {
 	leave(record: number): void;
 	/** Calls a helper; behind it nothing is known of registers and flags. Leaves after a fault, and when the run loop is wanted. */
 	callHelper(record: number, name: string, parameter: number): void;
+	/** The function of a routine, imported. */
+	routine(routine: Routine): FunctionReference;
 	/** Goes to the block at State.rip, to which an instruction has jumped. */
 	hop(): void;
 	/** Goes to the run loop, which looks for attention and goes on at State.rip. */
@@ -226,6 +229,10 @@ export class RegionOperation extends Operation {
 		return this.physical.view.getUint16(this.record + Record.offset, true);
 	}
 
+	thisInstruction(): Value {
+		return this.scope.ripBase.get.add(this.offset);
+	}
+
 	nextInstruction(): Value {
 		return this.scope.ripBase.get.add(this.offset + this.byte(Record.length));
 	}
@@ -287,6 +294,18 @@ export class RegionOperation extends Operation {
 		if (this.flagsInState) this.scope.flags.forget();
 		this.scope.callHelper(this.record, name, parameter);
 		this.changed = true;
+	}
+
+	/** Nothing has been done, whatever routine was called: the interpreter can do it from its beginning. */
+	helperInstead(_name: string, _parameter: number): void {
+		if (!this.conditional) throw NOT_COMPILED;
+		this.scope.flags.store();
+		this.scope.leave(this.record);
+	}
+
+	call(routine: Routine, args: readonly Value[]): readonly Value[] {
+		if (routine.changesState) this.change();
+		return this.f.callNow(this.scope.routine(routine), args);
 	}
 
 	raise(_vector: number): void {

@@ -245,6 +245,12 @@ export class FunctionBuilder {
 		this.body.byte(0x0f);
 	}
 
+	/** Returns from a function with several results. */
+	returnAll(values: readonly Value[]): void {
+		for (const value of values) value.write(this.body);
+		this.body.byte(0x0f);
+	}
+
 	unreachable(): void {
 		this.body.byte(0x00);
 	}
@@ -270,6 +276,19 @@ export class FunctionBuilder {
 			out.byte(0x10);
 			out.unsigned(target.index);
 		});
+	}
+
+	/** A call that is made now; its results can be used many times. */
+	callNow(target: FunctionReference, args: readonly Value[]): Value[] {
+		for (const argument of args) argument.write(this.body);
+		this.body.byte(0x10);
+		this.body.unsigned(target.index);
+		const results = target.results.map((type) => this.variable(type));
+		for (const { index } of [...results].reverse()) {
+			this.body.byte(0x21);
+			this.body.unsigned(index);
+		}
+		return results.map(({ get }) => get);
 	}
 
 	/** A call through the module's table; its single result is used as a value. */

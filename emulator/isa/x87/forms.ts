@@ -35,8 +35,5 @@ export const StoreFlag = { pop: 0x10, truncate: 0x20, emptyAllowed: 0x40 } as co
 /** Comparisons. */
 export const CompareFlag = { quiet: 1, pop: 2, popTwice: 4, toEflags: 8, withZero: 16 } as const;
 
-/** The constants of FLD1, FLDL2T, FLDL2E, FLDPI, FLDLG2, FLDLN2, FLDZ, in encoding order. */
-export const constantMnemonics = ["Fld1", "Fldl2t", "Fldl2e", "Fldpi", "Fldlg2", "Fldln2", "Fldz"] as const;
-
 /** Environment and state images: operand size, and what is in the image. */
 export const ImageFlag = { wide: 1, registers: 2, rexW: 4 } as const;

@@ -1,0 +1,15 @@
+// Functions of generated code that rows share. Each is made once, in the interpreter's module, which exports it by its name;
+// compiled regions import it from there.
+
+import type { FunctionBuilder, FunctionReference } from "./function-builder.ts";
+import type { ValueType } from "./value.ts";
+
+export interface Routine {
+	readonly name: string;
+	readonly parameters: readonly ValueType[];
+	readonly results: readonly ValueType[];
+	/** False: it reads state and changes none. Else it says with its last result, 0, that it has left all as it was. */
+	readonly changesState: boolean;
+	/** Writes the body; `link` finds the routines that it calls. */
+	readonly emit: (f: FunctionBuilder, link: (routine: Routine) => FunctionReference) => void;
+}

@@ -1,0 +1,448 @@
+// FADD, FSUB, FMUL, FDIV and FSQRT on the double extended format (SDM Vol. 1 §8.3.5). The fast ways are for numbers with an
+// integer bit and for zeros; infinities, NaNs, denormal registers, unsupported formats and divisions by zero are the helper's.
+
+import type { FunctionBuilder, FunctionReference } from "../emit/function-builder.ts";
+import type { Routine } from "../emit/routine.ts";
+import { Value, ValueType } from "../emit/value.ts";
+import { denormalFlag, finish, roundResult, writeResult } from "./rounding.ts";
+import {
+	BIAS,
+	Control,
+	controlWord,
+	EXPONENT,
+	INTEGER_BIT,
+	isOrdinary,
+	type Parts,
+	readRegister,
+	registerNumber,
+	SIGN,
+	statusWord,
+	tagWord,
+} from "./words.ts";
+
+const { i32, i64 } = ValueType;
+const LOW_HALF = Value.i64(0xffffffffn);
+const F64_CONVERT_I64_U = 0xba;
+const I64_TRUNC_F64_U = 0xb1;
+
+/** What the routines of two operands have: (register, aLow, aHigh, bLow, bHigh, pops). */
+const parameters = [i32, i64, i32, i64, i32, i32] as const;
+
+interface Operands {
+	readonly register: Value;
+	readonly a: Parts;
+	readonly b: Parts;
+	readonly aExponent: Value;
+	readonly bExponent: Value;
+	readonly flags: Value;
+	readonly pops: Value;
+}
+
+interface Zeros {
+	readonly a: Value;
+	readonly b: Value;
+}
+
+/**
+ * A routine on two operands. `ordinary` gets two numbers with integer bit; `zeros` gets the cases in which one is zero and the other is
+ * that or ordinary. Both return from the routine, or it returns 0.
+ */
+function onTwo(
+	name: string,
+	ordinary: (f: FunctionBuilder, operands: Operands, round: FunctionReference) => void,
+	zeros: (f: FunctionBuilder, operands: Operands, which: Zeros, link: (routine: Routine) => FunctionReference) => void,
+): Routine {
+	return {
+		name,
+		parameters,
+		results: [i32],
+		changesState: true,
+		emit(f, link) {
+			const [register, aLow, aHigh, bLow, bHigh, pops] = parameters.map((_, index) => f.parameter(index).get);
+			const a = { low: aLow!, high: aHigh! };
+			const b = { low: bLow!, high: bHigh! };
+			const aExponent = f.let(a.high.and(EXPONENT));
+			const bExponent = f.let(b.high.and(EXPONENT));
+			const flags = f.let(denormalFlag(a.high, b.high));
+			const operands = { register: register!, a, b, aExponent, bExponent, flags, pops: pops! };
+			const both = isOrdinary(aExponent).and(isOrdinary(bExponent)).and(a.low.and(b.low).ltS(0));
+			f.if(both, () => ordinary(f, operands, link(roundResult)));
+			const isZero = (exponent: Value, { low }: Parts) => f.let(exponent.extendU().or(low).eqz());
+			const which = { a: isZero(aExponent, a), b: isZero(bExponent, b) };
+			const aGood = which.a.or(isOrdinary(aExponent).and(a.low.ltS(0)));
+			const bGood = which.b.or(isOrdinary(bExponent).and(b.low.ltS(0)));
+			f.if(aGood.and(bGood), () => zeros(f, operands, which, link));
+			f.return(Value.i32(0));
+		},
+	};
+}
+
+function signOfProduct({ a, b }: Operands): Value {
+	return a.high.xor(b.high).and(SIGN);
+}
+
+function returnZero(
+	f: FunctionBuilder,
+	write: FunctionReference,
+	sign: Value,
+	{ register, flags, pops }: Operands,
+): void {
+	f.return(f.call(write, [register, Value.i64(0), sign, flags, pops]));
+}
+
+/** The sign of an exact difference of nothing: minus when rounding down (SDM Vol. 1 §4.8.3.1). */
+function signOfNothing(f: FunctionBuilder): Value {
+	return controlWord(f).and(Control.rounding).eq(Control.down).shl(15);
+}
+
+/** a + b. */
+export const add: Routine = onTwo(
+	"x87.add",
+	(f, operands, round) => {
+		const { register, flags, pops } = operands;
+		const exponent = f.variable(i32);
+		const sign = f.variable(i32);
+		const other = f.variable(i32);
+		const high = f.variable(i64);
+		const low = f.variable(i64);
+		const smaller = f.variable(i64);
+		const distance = f.variable(i32);
+		// The larger exponent's operand in `high`; the other is shifted to `smaller`, `low`.
+		const take = (x: Parts, xExponent: Value, y: Parts, yExponent: Value) => {
+			f.set(exponent, xExponent);
+			f.set(sign, x.high.and(SIGN));
+			f.set(other, y.high.and(SIGN));
+			f.set(high, x.low);
+			f.set(smaller, y.low);
+			f.set(distance, xExponent.sub(yExponent));
+		};
+		const { a, b, aExponent, bExponent } = operands;
+		f.if(
+			aExponent.geU(bExponent),
+			() => take(a, aExponent, b, bExponent),
+			() => take(b, bExponent, a, aExponent),
+		);
+		f.set(low, Value.i64(0));
+		f.if(distance.get, () => {
+			const wide = distance.get.extendU();
+			f.if(
+				distance.get.leU(64),
+				() => {
+					f.set(low, smaller.get.shl(Value.i64(64).sub(wide)));
+					f.set(smaller, smaller.get.shrU(1).shrU(wide.sub(1)));
+				},
+				() => {
+					f.set(low, Value.i64(1));
+					f.if(distance.get.ltU(128), () => {
+						const lost = smaller.get.shl(Value.i64(128).sub(wide)).ne(0);
+						f.set(low, smaller.get.shrU(wide.sub(64)).or(lost.extendU()));
+					});
+					f.set(smaller, Value.i64(0));
+				},
+			);
+		});
+		const done = () => f.return(f.call(round, [register, sign.get, exponent.get, high.get, low.get, flags, pops]));
+		f.if(sign.get.eq(other.get), () => {
+			const larger = f.let(high.get);
+			f.set(high, larger.add(smaller.get));
+			f.if(high.get.ltU(larger), () => {
+				f.set(low, low.get.shrU(1).or(low.get.and(1)).or(high.get.shl(63)));
+				f.set(high, high.get.shrU(1).or(Value.i64(INTEGER_BIT)));
+				f.set(exponent, exponent.get.add(1));
+			});
+			done();
+		});
+		// Only with equal exponents can the subtrahend be the larger.
+		f.if(high.get.ltU(smaller.get), () => {
+			const larger = f.let(smaller.get);
+			f.set(smaller, high.get);
+			f.set(high, larger);
+			f.set(sign, other.get);
+		});
+		f.set(high, high.get.sub(smaller.get).sub(low.get.ne(0).extendU()));
+		f.set(low, Value.i64(0).sub(low.get));
+		f.if(high.get.eqz(), () => {
+			f.if(low.get.eqz(), () => finish(f, register, Value.i64(0), signOfNothing(f), flags, pops));
+			f.set(high, low.get);
+			f.set(low, Value.i64(0));
+			f.set(exponent, exponent.get.sub(64));
+		});
+		const shift = f.let(high.get.clz());
+		f.set(high, high.get.shl(shift).or(low.get.shrU(1).shrU(Value.i64(63).sub(shift))));
+		f.set(low, low.get.shl(shift));
+		f.set(exponent, exponent.get.sub(shift.wrap()));
+		done();
+	},
+	(f, operands, zeros, link) => {
+		const { register, a, b, aExponent, bExponent, flags, pops } = operands;
+		const rounded = (x: Parts, exponent: Value) =>
+			f.return(f.call(link(roundResult), [register, x.high.and(SIGN), exponent, x.low, Value.i64(0), flags, pops]));
+		f.if(zeros.a.eqz(), () => rounded(a, aExponent));
+		f.if(zeros.b.eqz(), () => rounded(b, bExponent));
+		const differ = a.high.xor(b.high).and(SIGN);
+		returnZero(f, link(writeResult), differ.select(signOfNothing(f), a.high.and(SIGN)), operands);
+	},
+);
+
+/** The 128-bit product of two 64-bit numbers, by four products of their halves. */
+function product(f: FunctionBuilder, a: Value, b: Value): { high: Value; low: Value } {
+	const aLow = f.let(a.and(LOW_HALF));
+	const aHigh = f.let(a.shrU(32));
+	const bLow = f.let(b.and(LOW_HALF));
+	const bHigh = f.let(b.shrU(32));
+	const lowest = f.let(aLow.mul(bLow));
+	const first = f.let(aHigh.mul(bLow).add(lowest.shrU(32)));
+	const second = f.let(aLow.mul(bHigh).add(first.and(LOW_HALF)));
+	return {
+		high: f.let(aHigh.mul(bHigh).add(first.shrU(32)).add(second.shrU(32))),
+		low: f.let(second.shl(32).or(lowest.and(LOW_HALF))),
+	};
+}
+
+/** a × b. */
+export const multiply: Routine = onTwo(
+	"x87.multiply",
+	(f, operands, round) => {
+		const { register, a, b, aExponent, bExponent, flags, pops } = operands;
+		const { high, low } = product(f, a.low, b.low);
+		const exponent = f.let(aExponent.add(bExponent).sub(BIAS - 1));
+		// One bit to the left when the product of the significands is below 2.
+		const shift = f.let(high.geS(0).extendU());
+		f.return(
+			f.call(round, [
+				register,
+				signOfProduct(operands),
+				exponent.sub(shift.wrap()),
+				high.shl(shift).or(low.shrU(63).and(shift)),
+				low.shl(shift),
+				flags,
+				pops,
+			]),
+		);
+	},
+	(f, operands, _zeros, link) => returnZero(f, link(writeResult), signOfProduct(operands), operands),
+);
+
+/**
+ * A step of the division by a divisor with its first bit set: one digit of 32 bits (Knuth, The Art of Computer Programming, Vol. 2, 4.3.1,
+ * Algorithm D).
+ * @param rest smaller than the divisor
+ * @param digit the dividend's next 32 bits
+ */
+function divisionStep(f: FunctionBuilder, rest: Value, digit: Value, divisor: Value): { quotient: Value; rest: Value } {
+	const first = f.let(divisor.shrU(32));
+	const second = f.let(divisor.and(LOW_HALF));
+	const quotient = f.variable(i64);
+	const left = f.variable(i64);
+	f.set(quotient, rest.divU(first));
+	f.set(left, rest.sub(quotient.get.mul(first)));
+	f.block((enough) => {
+		f.loop((again) => {
+			const tooLarge = quotient.get.gtU(LOW_HALF).or(quotient.get.mul(second).gtU(left.get.shl(32).or(digit)));
+			f.brIf(enough, tooLarge.eqz());
+			f.set(quotient, quotient.get.sub(1));
+			f.set(left, left.get.add(first));
+			f.brIf(again, left.get.leU(LOW_HALF));
+		});
+	});
+	return { quotient: quotient.get, rest: f.let(rest.shl(32).or(digit).sub(quotient.get.mul(divisor))) };
+}
+
+/** a / b. */
+export const divide: Routine = onTwo(
+	"x87.divide",
+	(f, operands, round) => {
+		const { register, a, b, aExponent, bExponent, flags, pops } = operands;
+		const divisor = b.low;
+		// The quotient of the significands, times 2^63 or 2^64, so that its first bit is set.
+		const atLeastOne = f.let(a.low.geU(divisor));
+		const shift = atLeastOne.extendU();
+		const high = f.let(a.low.shrU(shift));
+		const next = f.let(atLeastOne.select(a.low.shl(63).shrU(32), Value.i64(0)));
+		const upper = divisionStep(f, high, next, divisor);
+		const lower = divisionStep(f, upper.rest, Value.i64(0), divisor);
+		const { rest } = lower;
+		const twice = f.let(rest.shl(1));
+		// Above one half also when the doubled remainder does not fit.
+		const above = rest.ltS(0).or(twice.gtU(divisor)).extendU();
+		const atLeastHalf = rest.ltS(0).or(twice.geU(divisor)).extendU();
+		const below = rest.ne(0).and(twice.ltU(divisor)).extendU();
+		f.return(
+			f.call(round, [
+				register,
+				signOfProduct(operands),
+				aExponent
+					.sub(bExponent)
+					.add(BIAS - 1)
+					.add(atLeastOne),
+				upper.quotient.shl(32).or(lower.quotient),
+				atLeastHalf.shl(63).or(above).or(below),
+				flags,
+				pops,
+			]),
+		);
+	},
+	(f, operands, zeros, link) => {
+		f.if(zeros.b, () => f.return(Value.i32(0)));
+		returnZero(f, link(writeResult), signOfProduct(operands), operands);
+	},
+);
+
+/** (register, low, high, unused...): the square root of an ordinary number, by halves (P. Zimmermann, Karatsuba Square Root). */
+function squareRootOf(f: FunctionBuilder, { low, high }: Parts, round: FunctionReference, register: Value): void {
+	const exponent = f.let(high.and(EXPONENT));
+	// The radicand is 128 bits long; its exponent is even.
+	const isEven = f.let(exponent.and(1));
+	const shift = isEven.extendU();
+	const upper = f.let(low.shrU(shift));
+	const lower = f.let(low.shl(63).and(Value.i64(0).sub(shift)));
+	// The root of the upper half, at most one off at first.
+	const root = f.variable(i64);
+	f.set(root, upper.operation(F64_CONVERT_I64_U, ValueType.f64).sqrt().operation(I64_TRUNC_F64_U, i64));
+	f.if(root.get.gtU(LOW_HALF), () => f.set(root, LOW_HALF));
+	f.if(root.get.mul(root.get).gtU(upper), () => f.set(root, root.get.sub(1)));
+	f.if(upper.sub(root.get.mul(root.get)).gtU(root.get.shl(1)), () => f.set(root, root.get.add(1)));
+	const first = f.let(upper.sub(root.get.mul(root.get)));
+	// The next 32 bits by a division: first × 2^32 + digit is smaller than 2^65, and its halves are divided.
+	const twice = f.let(root.get.shl(1));
+	const digit = f.let(lower.shrU(32));
+	const quotient = f.variable(i64);
+	const rest = f.variable(i64);
+	const dividend = f.let(first.shl(31).or(digit.shrU(1)));
+	f.set(quotient, dividend.divU(root.get));
+	f.set(rest, dividend.sub(quotient.get.mul(root.get)).shl(1).or(digit.and(1)));
+	f.if(quotient.get.gtU(LOW_HALF), () => {
+		f.set(rest, rest.get.add(quotient.get.sub(LOW_HALF).mul(twice)));
+		f.set(quotient, LOW_HALF);
+	});
+	const result = f.variable(i64);
+	f.set(result, root.get.shl(32).or(quotient.get));
+	// radicand - result^2 in two words: what is left.
+	const square = f.let(quotient.get.mul(quotient.get));
+	const partial = f.let(rest.get.shl(32).or(lower.and(LOW_HALF)));
+	const leftLow = f.variable(i64);
+	const leftHigh = f.variable(i64);
+	f.set(leftLow, partial.sub(square));
+	f.set(leftHigh, rest.get.shrU(32).sub(partial.ltU(square).extendU()));
+	f.if(leftHigh.get.ltS(0), () => {
+		// One too large: 2 × (result - 1) + 1 comes back.
+		f.set(result, result.get.sub(1));
+		const back = f.let(result.get.shl(1).or(1));
+		f.set(leftLow, leftLow.get.add(back));
+		const carry = leftLow.get.ltU(back).extendU();
+		f.set(leftHigh, leftHigh.get.add(result.get.shrU(63)).add(carry));
+	});
+	const above = leftHigh.get.ne(0).or(leftLow.get.gtU(result.get)).extendU();
+	const some = leftLow.get.or(leftHigh.get).ne(0).extendU();
+	const half = exponent.sub(BIAS).shrS(1).add(BIAS);
+	const nothing = Value.i32(0);
+	f.return(f.call(round, [register, nothing, half, result.get, above.shl(63).or(some), nothing, nothing]));
+}
+
+/** FSQRT of a positive number or a zero. */
+export const squareRoot: Routine = {
+	name: "x87.squareRoot",
+	parameters: [],
+	results: [i32],
+	changesState: true,
+	emit(f, link) {
+		const register = f.let(registerNumber(statusWord(f), 0));
+		f.if(tagWord(f).shrU(register).and(1).eqz(), () => f.return(Value.i32(0)));
+		const value = readRegister(f, register);
+		const exponent = value.high.and(EXPONENT);
+		f.if(exponent.extendU().or(value.low).eqz(), () =>
+			f.return(f.call(link(writeResult), [register, Value.i64(0), value.high, Value.i32(0), Value.i32(0)])),
+		);
+		// A sign makes the word larger than that of any positive number.
+		f.if(isOrdinary(value.high).and(value.low.ltS(0)), () => squareRootOf(f, value, link(roundResult), register));
+		f.return(Value.i32(0));
+	},
+};
+
+/** Which of two operands changes its sign before an addition. */
+export interface AddSigns {
+	readonly a: number;
+	readonly b: number;
+}
+
+type Operate = (
+	f: FunctionBuilder,
+	a: Parts,
+	b: Parts,
+	register: Value,
+	pops: Value,
+	link: (r: Routine) => FunctionReference,
+) => void;
+
+function addWith(signs: AddSigns): Operate {
+	return (f, a, b, register, pops, link) =>
+		f.return(f.call(link(add), [register, a.low, a.high.xor(signs.a), b.low, b.high.xor(signs.b), pops]));
+}
+
+function both(routine: Routine, reversed = false): Operate {
+	return (f, a, b, register, pops, link) => {
+		const [x, y] = reversed ? [b, a] : [a, b];
+		f.return(f.call(link(routine), [register, x.low, x.high, y.low, y.high, pops]));
+	};
+}
+
+/** By the names of ArithmeticOperation: the destination is the first operand. */
+const operations = {
+	add: addWith({ a: 0, b: 0 }),
+	mul: both(multiply),
+	sub: addWith({ a: 0, b: SIGN }),
+	subr: addWith({ a: SIGN, b: 0 }),
+	div: both(divide),
+	divr: both(divide, true),
+} as const satisfies Record<string, Operate>;
+
+export type OperationName = keyof typeof operations;
+
+/** ST(i) op ST(j), into ST(i): (i, j, pops). */
+function onRegisters(name: OperationName): Routine {
+	return {
+		name: `x87.${name}.registers`,
+		parameters: [i32, i32, i32],
+		results: [i32],
+		changesState: true,
+		emit(f, link) {
+			const status = statusWord(f);
+			const tags = tagWord(f);
+			const destination = f.let(registerNumber(status, f.parameter(0).get));
+			const source = f.let(registerNumber(status, f.parameter(1).get));
+			const valid = tags.shrU(destination).and(tags.shrU(source)).and(1);
+			f.if(valid.eqz(), () => f.return(Value.i32(0)));
+			const a = readRegister(f, destination);
+			const b = readRegister(f, source);
+			operations[name](f, a, b, destination, f.parameter(2).get, link);
+		},
+	};
+}
+
+/** ST(0) op a value from memory, into ST(0): (low, high). */
+function withMemory(name: OperationName): Routine {
+	return {
+		name: `x87.${name}.memory`,
+		parameters: [i64, i32],
+		results: [i32],
+		changesState: true,
+		emit(f, link) {
+			const destination = f.let(registerNumber(statusWord(f), 0));
+			f.if(tagWord(f).shrU(destination).and(1).eqz(), () => f.return(Value.i32(0)));
+			const a = readRegister(f, destination);
+			const b = { low: f.parameter(0).get, high: f.parameter(1).get };
+			operations[name](f, a, b, destination, Value.i32(0), link);
+		},
+	};
+}
+
+const names = Object.keys(operations) as OperationName[];
+
+export const registerArithmetic = Object.fromEntries(names.map((name) => [name, onRegisters(name)])) as Record<
+	OperationName,
+	Routine
+>;
+export const memoryArithmetic = Object.fromEntries(names.map((name) => [name, withMemory(name)])) as Record<
+	OperationName,
+	Routine
+>;

@@ -1,0 +1,262 @@
+// What moves values between the data registers, and the comparisons (SDM Vol. 1 §8.1.2, §8.3.4, §8.3.6).
+
+import type { FunctionBuilder } from "../emit/function-builder.ts";
+import type { Routine } from "../emit/routine.ts";
+import { Value, ValueType } from "../emit/value.ts";
+import { denormalFlag } from "./rounding.ts";
+import {
+	controlWord,
+	EXPONENT,
+	INTEGER_BIT,
+	popTags,
+	readRegister,
+	registerNumber,
+	SIGN,
+	Status,
+	statusAfter,
+	statusWord,
+	storeStatus,
+	storeTags,
+	tagWord,
+	unmasked,
+	writeRegister,
+} from "./words.ts";
+
+const { i32, i64 } = ValueType;
+const NOTHING = Value.i32(0);
+
+function stackRoutine(name: string, parameters: Routine["parameters"], emit: Routine["emit"]): Routine {
+	return { name: `x87.${name}`, parameters, results: [i32], changesState: true, emit };
+}
+
+/** The status word; returns 0 from the routine when an exception is or would be pending. */
+function readyStatus(f: FunctionBuilder, flags: Value = NOTHING): Value {
+	const status = statusWord(f);
+	f.if(unmasked(status.or(flags), controlWord(f)), () => f.return(NOTHING));
+	return status;
+}
+
+/** Returns 0 from the routine unless these physical registers hold values. */
+function requireValid(f: FunctionBuilder, tags: Value, ...registers: readonly Value[]): void {
+	const valid = registers.map((register) => tags.shrU(register)).reduce((a, b) => a.and(b));
+	f.if(valid.and(1).eqz(), () => f.return(NOTHING));
+}
+
+/** (low, high): pushes a value. `high` is negative when it is the helper's. */
+export const push = stackRoutine("push", [i64, i32], (f) => {
+	const high = f.parameter(1).get;
+	f.if(high.ltS(0), () => f.return(NOTHING));
+	const flags = f.let(denormalFlag(high));
+	const status = readyStatus(f, flags);
+	const tags = tagWord(f);
+	const register = f.let(registerNumber(status, 7));
+	f.if(tags.shrU(register).and(1), () => f.return(NOTHING));
+	writeRegister(f, register, f.parameter(0).get, high);
+	storeTags(f, tags.or(Value.i32(1).shl(register)));
+	storeStatus(f, statusAfter(status, flags, Value.i32(7)));
+	f.return(Value.i32(1));
+});
+
+/** (index): pushes ST(index). */
+export const pushRegister = stackRoutine("pushRegister", [i32], (f, link) => {
+	const register = f.let(registerNumber(statusWord(f), f.parameter(0).get));
+	requireValid(f, tagWord(f), register);
+	const { low, high } = readRegister(f, register);
+	f.return(f.call(link(push), [low, high]));
+});
+
+/** (index, pops): copies ST(0) to ST(index). */
+export const copyTop = stackRoutine("copyTop", [i32, i32], (f) => {
+	const status = readyStatus(f);
+	const tags = tagWord(f);
+	const top = f.let(registerNumber(status, 0));
+	requireValid(f, tags, top);
+	const { low, high } = readRegister(f, top);
+	const destination = f.let(registerNumber(status, f.parameter(0).get));
+	const pops = f.parameter(1).get;
+	writeRegister(f, destination, low, high);
+	storeTags(f, tags.or(Value.i32(1).shl(destination)).and(pops.shl(top).not()));
+	storeStatus(f, statusAfter(status, NOTHING, pops));
+	f.return(Value.i32(1));
+});
+
+/** () → low, high: ST(0) as it lies there, for FSTP to memory; `high` is negative when that is the helper's. */
+export const topAsItIs: Routine = {
+	name: "x87.topAsItIs",
+	parameters: [],
+	results: [i64, i32],
+	changesState: false,
+	emit(f) {
+		const status = statusWord(f);
+		const top = f.let(registerNumber(status, 0));
+		const valid = tagWord(f).shrU(top).and(1);
+		f.if(valid.eqz().or(unmasked(status, controlWord(f))), () => f.returnAll([Value.i64(0), Value.i32(-1)]));
+		const { low, high } = readRegister(f, top);
+		f.returnAll([low, high]);
+	},
+};
+
+/** (index): exchanges ST(0) and ST(index). */
+export const exchange = stackRoutine("exchange", [i32], (f) => {
+	const status = readyStatus(f);
+	const top = f.let(registerNumber(status, 0));
+	const other = f.let(registerNumber(status, f.parameter(0).get));
+	requireValid(f, tagWord(f), top, other);
+	const a = readRegister(f, top);
+	const b = readRegister(f, other);
+	writeRegister(f, top, b.low, b.high);
+	writeRegister(f, other, a.low, a.high);
+	storeStatus(f, status.and(~Status.c1));
+	f.return(Value.i32(1));
+});
+
+/** (condition, index): copies ST(index) to ST(0) when the condition holds. */
+export const conditionalCopy = stackRoutine("conditionalCopy", [i32, i32], (f) => {
+	const status = statusWord(f);
+	const top = f.let(registerNumber(status, 0));
+	const other = f.let(registerNumber(status, f.parameter(1).get));
+	requireValid(f, tagWord(f), top, other);
+	f.if(f.parameter(0).get, () => {
+		const { low, high } = readRegister(f, other);
+		writeRegister(f, top, low, high);
+	});
+	f.return(Value.i32(1));
+});
+
+/** (kept, changed): FABS and FCHS: sign and exponent of ST(0) are masked and then xor-ed. */
+export const changeSign = stackRoutine("changeSign", [i32, i32], (f) => {
+	const status = readyStatus(f);
+	const top = f.let(registerNumber(status, 0));
+	requireValid(f, tagWord(f), top);
+	const { low, high } = readRegister(f, top);
+	writeRegister(f, top, low, high.and(f.parameter(0).get).xor(f.parameter(1).get));
+	storeStatus(f, status.and(~Status.c1));
+	f.return(Value.i32(1));
+});
+
+/** In freeAndRotate. */
+export const NO_REGISTER = 8;
+
+/** (index, step, pops): frees ST(index), unless that is NO_REGISTER, adds to TOP and pops: FFREE, FINCSTP, FDECSTP. */
+export const freeAndRotate = stackRoutine("freeAndRotate", [i32, i32, i32], (f) => {
+	const status = readyStatus(f);
+	const index = f.parameter(0).get;
+	const pops = f.parameter(2).get;
+	f.if(index.ltU(NO_REGISTER), () => {
+		const register = f.let(registerNumber(status, index));
+		storeTags(f, tagWord(f).and(Value.i32(1).shl(register).not()));
+	});
+	popTags(f, status, pops);
+	storeStatus(f, statusAfter(status, NOTHING, f.parameter(1).get.add(pops)));
+	f.return(Value.i32(1));
+});
+
+/** FXAM. */
+export const examine = stackRoutine("examine", [], (f) => {
+	const status = readyStatus(f);
+	const top = f.let(registerNumber(status, 0));
+	const { low, high } = readRegister(f, top);
+	const exponent = f.let(high.and(EXPONENT));
+	const { c0, c1, c2, c3 } = Status;
+	const found = f.variable(i32);
+	const found32 = (bits: number) => () => f.set(found, Value.i32(bits));
+	f.if(tagWord(f).shrU(top).and(1).eqz(), found32(c3 | c0), () =>
+		f.if(
+			exponent.eqz(),
+			() => f.set(found, low.eqz().select(Value.i32(c3), Value.i32(c3 | c2))),
+			() =>
+				f.if(
+					low.geS(0),
+					// Unsupported.
+					found32(0),
+					() =>
+						f.if(exponent.ne(EXPONENT), found32(c2), () =>
+							f.set(found, low.eq(Value.i64(INTEGER_BIT)).select(Value.i32(c2 | c0), Value.i32(c0))),
+						),
+				),
+		),
+	);
+	const conditions = found.get.or(high.and(SIGN).ne(0).select(Value.i32(c1), NOTHING));
+	storeStatus(f, status.and(~(c0 | c1 | c2 | c3)).or(conditions));
+	f.return(Value.i32(1));
+});
+
+/** (aLow, aHigh, bLow, bHigh) → C3 and C0, and DE, as bits of the status word; negative when the comparison is the helper's. */
+const compareValues: Routine = {
+	name: "x87.compareValues",
+	parameters: [i64, i32, i64, i32],
+	results: [i32],
+	changesState: false,
+	emit(f) {
+		const [aLow, aHigh, bLow, bHigh] = [0, 1, 2, 3].map((index) => f.parameter(index).get) as [
+			Value,
+			Value,
+			Value,
+			Value,
+		];
+		const aExponent = f.let(aHigh.and(EXPONENT));
+		const bExponent = f.let(bHigh.and(EXPONENT));
+		// Denormal, unsupported, NaN.
+		const isHelpers = (exponent: Value, low: Value) => {
+			const nan = exponent.eq(EXPONENT).and(low.shl(1).ne(0));
+			return exponent.eqz().select(low.ne(0), low.geS(0).or(nan));
+		};
+		f.if(isHelpers(aExponent, aLow).or(isHelpers(bExponent, bLow)), () => f.return(Value.i32(-1)));
+		const flags = f.let(denormalFlag(aHigh, bHigh));
+		f.if(aLow.or(bLow).eqz(), () => f.return(flags.or(Status.c3)));
+		const negative = f.let(aHigh.shrU(15).and(1));
+		const c0 = (isLess: Value) => flags.or(isLess.shl(8));
+		f.if(negative.ne(bHigh.shrU(15).and(1)), () => f.return(c0(negative)));
+		const sameExponent = f.let(aExponent.eq(bExponent));
+		f.if(sameExponent.and(aLow.eq(bLow)), () => f.return(flags.or(Status.c3)));
+		const less = sameExponent.select(aLow.ltU(bLow), aExponent.ltU(bExponent));
+		f.return(c0(less.xor(negative)));
+	},
+};
+
+/** Of a comparison: takes C0, C2, C3 as given, or leaves them. */
+function finishComparison(f: FunctionBuilder, found: Value, kept: number, pops: Value): void {
+	f.if(found.ltS(0), () => f.return(NOTHING));
+	const flags = found.and(kept | Status.denormal);
+	const status = readyStatus(f, flags);
+	storeStatus(f, statusAfter(status.and(~kept), flags, pops));
+	popTags(f, status, pops);
+}
+
+const CONDITIONS = Status.c0 | Status.c2 | Status.c3;
+
+/** (index, pops): FCOM, FUCOM and so on. */
+export const compareRegister = stackRoutine("compareRegister", [i32, i32], (f, link) => {
+	const status = statusWord(f);
+	const top = f.let(registerNumber(status, 0));
+	const other = f.let(registerNumber(status, f.parameter(0).get));
+	requireValid(f, tagWord(f), top, other);
+	const a = readRegister(f, top);
+	const b = readRegister(f, other);
+	const found = f.let(f.call(link(compareValues), [a.low, a.high, b.low, b.high]));
+	finishComparison(f, found, CONDITIONS, f.parameter(1).get);
+	f.return(Value.i32(1));
+});
+
+/** (index, pops): FCOMI and so on: gives 1 with C3 and C0 as the comparison has them; those of the status word stay. */
+export const compareToFlags = stackRoutine("compareToFlags", [i32, i32], (f, link) => {
+	const status = statusWord(f);
+	const top = f.let(registerNumber(status, 0));
+	const other = f.let(registerNumber(status, f.parameter(0).get));
+	requireValid(f, tagWord(f), top, other);
+	const a = readRegister(f, top);
+	const b = readRegister(f, other);
+	const found = f.let(f.call(link(compareValues), [a.low, a.high, b.low, b.high]));
+	finishComparison(f, found, 0, f.parameter(1).get);
+	f.return(found.and(CONDITIONS).or(1));
+});
+
+/** (low, high, pops): compares ST(0) with a value. */
+export const compareValue = stackRoutine("compareValue", [i64, i32, i32], (f, link) => {
+	const top = f.let(registerNumber(statusWord(f), 0));
+	requireValid(f, tagWord(f), top);
+	const a = readRegister(f, top);
+	const found = f.let(f.call(link(compareValues), [a.low, a.high, f.parameter(0).get, f.parameter(1).get]));
+	finishComparison(f, found, CONDITIONS, f.parameter(2).get);
+	f.return(Value.i32(1));
+});
