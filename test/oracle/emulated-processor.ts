@@ -4,7 +4,7 @@
 import { PageFault } from "../../emulator/cpu/exceptions.ts";
 import { ArchitecturalProcessor, type ProcessorSurroundings } from "../../emulator/cpu/processor.ts";
 import { Cr0, Cr4, Efer } from "../../emulator/cpu/register-bits.ts";
-import { ExecutionEngine } from "../../emulator/engine/execution-engine.ts";
+import { type EngineTier, ExecutionEngine } from "../../emulator/engine/execution-engine.ts";
 import type { Fault } from "../../emulator/engine/fault.ts";
 import { PhysicalMemory } from "../../emulator/engine/physical-memory.ts";
 import { TranslationLookasideBuffer } from "../../emulator/engine/translation-lookaside-buffer.ts";
@@ -26,6 +26,7 @@ import {
 
 /** Vector of a single-step trap: the instruction completed. */
 export const COMPLETED = 1;
+const JUMP_SHORT = 0xeb;
 /** What is left where no instruction is: INT3. */
 const BREAKPOINTS = new Uint8Array(Layout.codeSize).fill(0xcc);
 const RAM_BYTES = 0x400000;
@@ -55,7 +56,10 @@ export class EmulatedProcessor {
 	private readonly before = new Uint8Array(Layout.windowSize);
 	readonly window: Uint8Array;
 
-	constructor(private readonly bits: Bits) {
+	constructor(
+		private readonly bits: Bits,
+		tier: EngineTier = "compiled",
+	) {
 		const { physical } = this;
 		const tlb = new TranslationLookasideBuffer(physical);
 		const surroundings: ProcessorSurroundings = {
@@ -66,7 +70,7 @@ export class EmulatedProcessor {
 			retired: () => this.engine.retired,
 		};
 		this.processor = new SteppedProcessor(surroundings);
-		this.engine = new ExecutionEngine(physical, tlb, this.processor);
+		this.engine = new ExecutionEngine(physical, tlb, this.processor, tier);
 		const window = RAM_BASE + Layout.windowBase;
 		this.window = physical.u8.subarray(window, window + Layout.windowSize);
 		this.layTables();
@@ -168,12 +172,36 @@ export class EmulatedProcessor {
 	 * @param instructions 2 when the real processor executes the next one, a NOP, as well (MOV SS and POP SS hold the trap back).
 	 */
 	run(one: CaseRecord, result: ResultRecord, instructions: number): void {
-		const { physical, processor } = this;
-		const { state, flags } = processor.core;
+		const { processor } = this;
 		this.load(one);
 		for (let n = 0; n < instructions && processor.fault === undefined; n++) this.engine.step();
+		this.store(one, result);
+	}
 
-		const { fault } = processor as { fault: Fault | undefined };
+	/**
+	 * The same in compiled code, for an instruction that goes on behind itself. A jump back to it follows: the two are a block, which is
+	 * compiled when it has run once.
+	 * @param length of the instruction
+	 */
+	runCompiled(one: CaseRecord, result: ResultRecord, length: number): void {
+		const { engine, processor } = this;
+		one.bytes.set([JUMP_SHORT, 0x100 - length - 2], Case.code + length);
+		one.setU32(Case.codeLength, length + 2);
+		this.load(one);
+		engine.code.flush();
+		engine.execute(2);
+		engine.regions!.compilePage((Layout.codeBase + one.u32(Case.codeOffset)) >> 12, this.bits === 64 ? 3 : 2);
+		this.loadState(one);
+		engine.execute(2);
+		this.store(one, result);
+		if (processor.fault === undefined) result.setU64(Result.rip, one.rip + BigInt(length));
+	}
+
+	/** Takes the state after the run, and the code away. */
+	private store(one: CaseRecord, result: ResultRecord): void {
+		const { physical, processor } = this;
+		const { state, flags } = processor.core;
+		const { fault } = processor;
 		result.setU32(Result.vector, fault ? fault.vector : COMPLETED);
 		result.setU32(Result.errorCode, fault?.errorCode ?? 0);
 		// Not delivered, so CR2 is as the case left it; the address is in the fault.

@@ -36,3 +36,19 @@ describe("instructions agree with the real processor", () => {
 			}
 		});
 });
+
+/** Cases of x87 instructions in compiled code. */
+const x87Cases = Math.ceil(cases / 15);
+const x87Filter = new RegExp(`^(?=F|Wait)(?=.*(?:${filter?.source ?? ""}))`);
+
+describe("x87 instructions in compiled code agree with the real processor", () => {
+	for (const bits of [64, 32] as const)
+		test(`${bits}-bit code`, { skip }, (context) => {
+			assert.ok("path" in oracle, reason);
+			const count = Math.ceil(x87Cases / 2);
+			const outcome = runCases(oracle.path, bits, seed, count, x87Filter, true);
+			context.diagnostic(`seed ${seed}: ${outcome.cases} cases of ${outcome.rows.size} rows`);
+			assert.equal(outcome.mismatches, 0, report(outcome));
+			if (!filter) assert.ok(outcome.compiled > count / 2, `only ${outcome.compiled} instructions ran compiled`);
+		});
+});

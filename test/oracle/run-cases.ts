@@ -23,6 +23,8 @@ export interface Outcome {
 	readonly described: readonly string[];
 	/** Cases by the name of the row, for those that mismatch. */
 	readonly byRow: ReadonlyMap<string, number>;
+	/** Instructions that compiled code has retired. */
+	readonly compiled: number;
 }
 
 const MOST_DESCRIBED = 60;
@@ -41,8 +43,18 @@ export function holdsTrapBack(name: string, instruction: Instruction): boolean {
 	return /^Pop[wd]_SS$/.test(name) || (/^Mov_Sreg/.test(name) && instruction.op0Register === Register.SS);
 }
 
-/** Runs `count` cases of one code size. */
-export function runCases(path: string, bits: Bits, seed: number, count: number, filter?: RegExp): Outcome {
+/**
+ * Runs `count` cases of one code size.
+ * @param compiled in compiled code, which takes instructions that go on behind themselves
+ */
+export function runCases(
+	path: string,
+	bits: Bits,
+	seed: number,
+	count: number,
+	filter?: RegExp,
+	compiled = false,
+): Outcome {
 	const random = new Random(seed ^ (bits * 0x01000193));
 	const generator = new Generator(random);
 	const processor = new EmulatedProcessor(bits);
@@ -52,7 +64,7 @@ export function runCases(path: string, bits: Bits, seed: number, count: number, 
 	const described: string[] = [];
 	let mismatches = 0;
 	let done = 0;
-	if (rows.length === 0) return { cases: 0, rows: compared, mismatches, described, byRow };
+	if (rows.length === 0) return { cases: 0, rows: compared, mismatches, described, byRow, compiled: 0 };
 	const cases = new Uint8Array(BATCH * Case.size);
 	const one = new Uint8Array(Result.size);
 	const actual = new ResultRecord(one, 0);
@@ -78,7 +90,8 @@ export function runCases(path: string, bits: Bits, seed: number, count: number, 
 			const testCase = new CaseRecord(cases, n);
 			const expected = new ResultRecord(native.results, n);
 			const two = expected.vector === COMPLETED && holdsTrapBack(row.name, instruction);
-			processor.run(testCase, actual, two ? 2 : 1);
+			if (compiled) processor.runCompiled(testCase, actual, instruction.length);
+			else processor.run(testCase, actual, two ? 2 : 1);
 			const comparison: Comparison = {
 				instruction,
 				name: row.name,
@@ -98,5 +111,6 @@ export function runCases(path: string, bits: Bits, seed: number, count: number, 
 		}
 		done += size;
 	}
-	return { cases: done, rows: compared, mismatches, described, byRow };
+	const { compiled: inRegions } = processor.engine.tiers;
+	return { cases: done, rows: compared, mismatches, described, byRow, compiled: inRegions };
 }

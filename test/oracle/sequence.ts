@@ -21,23 +21,34 @@ const POINTERS = [4, 3, 6];
 const SHORT_BRANCHES = [...Array.from({ length: 16 }, (_, n) => 0x70 + n), 0xe0, 0xe1, 0xe2, 0xe3, 0xeb];
 /** What ends a program, or changes what later instructions mean. */
 const excluded =
-	/^(Int|Into|Ud\d|Hlt|Sys|Iret|Push|Pop|Mov_Sreg|L[defgs]s_|Enter|Leave|Wr[fg]s|Xrstor|Fx|Fld(cw|env)|Frstor|Xbegin|Str|Sldt|Smsw|S[gi]dt)/;
+	/^(Int|Into|Ud\d|Hlt|Sys|Iret|Push|Pop|Mov_Sreg|L[defgs]s_|Enter|Leave|Wr[fg]s|Xrstor|Fx(save|rstor)|Fld(cw|env)|Frstor|Xbegin|Str|Sldt|Smsw|S[gi]dt)/;
 
 /** What most programs consist of, and what reads the flags that they leave. */
 const common =
 	/^(Add|Adc|Sub|Sbb|Cmp|Test|And|Or|Xor|Inc|Dec|Neg|Shl|Shr|Sar|Bt|Mov|Movzx|Movsx|Lea|Imul|Set[a-z]+|Cmov[a-z]+)_/;
 
+/** What takes long in loops: series of many terms. */
+const slow = /^F(2xm1|yl2x|yl2xp1|sin|cos|sincos|ptan|patan)$/;
+
 /** Encodings of the rows that programs are made of. */
 export interface SequenceEncodings {
 	readonly common: readonly Encoding[];
 	readonly all: readonly Encoding[];
+	readonly x87: readonly Encoding[];
 }
 
 /** In code of 32 or 64 bits. */
 export function sequenceEncodings(rows: readonly Row[], bits: Bits): SequenceEncodings {
 	const all = rows.filter((row) => !excluded.test(row.name)).flatMap((row) => encodingsOf(row, bits));
-	return { common: all.filter(({ row }) => common.test(row.name)), all };
+	return {
+		common: all.filter(({ row }) => common.test(row.name)),
+		all,
+		x87: all.filter(({ row }) => row.options.unit === "x87" && !slow.test(row.name)),
+	};
 }
+
+/** What a program is made of: mostly `common`. */
+export type Mixture = Pick<SequenceEncodings, "common" | "all">;
 
 const information = new InstructionInfoFactory();
 
@@ -85,7 +96,7 @@ function intoWindow(instruction: Instruction, bits: Bits, rip: bigint, random: R
 	}
 }
 
-function straight({ common, all }: SequenceEncodings, bits: Bits, rip: bigint, random: Random): Uint8Array | undefined {
+function straight({ common, all }: Mixture, bits: Bits, rip: bigint, random: Random): Uint8Array | undefined {
 	const made = randomInstruction(random.pick(random.chance(60) ? common : all), random, rip);
 	const { instruction } = made;
 	try {
@@ -106,7 +117,7 @@ function straight({ common, all }: SequenceEncodings, bits: Bits, rip: bigint, r
  * @param start linear address of its first byte
  */
 export function randomProgram(
-	encodings: SequenceEncodings,
+	encodings: Mixture,
 	bits: Bits,
 	start: number,
 	length: number,
