@@ -233,8 +233,10 @@ export class RecordOperation extends Operation {
 		this.f.return(this.f.call(this.shared.helper, [this.record, Value.i32(number), Value.i32(parameter)]));
 	}
 
-	call(routine: Routine, args: readonly Value[]): readonly Value[] {
-		return this.f.callNow(this.shared.routine(routine), args);
+	call(routine: Routine, args: readonly Value[], otherwise: () => void): readonly Value[] {
+		const results = this.f.callNow(this.shared.routine(routine), args);
+		this.f.if(results.at(-1)!.ltS(0), otherwise);
+		return results;
 	}
 
 	raise(vector: number): void {

@@ -275,8 +275,8 @@ export abstract class Operation {
 	abstract helper(name: string, parameter?: number): void;
 	/** Has the TypeScript helper do the whole instruction, of which nothing has been done yet. Leaves the row. */
 	abstract helperInstead(name: string, parameter: number): void;
-	/** Calls a routine of generated code now. */
-	abstract call(routine: Routine, args: readonly Value[]): readonly Value[];
+	/** Calls a routine of generated code now. When it has done nothing, `otherwise` runs, which has to leave the row. */
+	abstract call(routine: Routine, args: readonly Value[], otherwise: () => void): readonly Value[];
 	/** Raises an exception through the helper "raise". Leaves the row. */
 	abstract raise(vector: number): void;
 	/** Leaves between two iterations of a repeated instruction: State.rip becomes the instruction itself, which has retired as often as it went round. */

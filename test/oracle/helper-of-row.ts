@@ -35,7 +35,8 @@ class Listener extends Operation {
 		this.found.push({ name, parameter });
 	}
 
-	override call(routine: Routine): readonly Value[] {
+	override call(routine: Routine, _args: readonly Value[], otherwise: () => void): readonly Value[] {
+		otherwise();
 		return routine.results.map((type) => this.anything(type));
 	}
 

@@ -57,6 +57,8 @@ export class RegionEmitter implements RegionScope {
 	private hops: Label = { depth: 0 };
 	private current = 0;
 	private self: Label | undefined;
+	/** Units whose trap checks the block has passed: nothing but a helper can change what they tell. */
+	private checkedUnits: readonly ("x87" | "sse")[] = [];
 
 	/** @param blocks in the order of their addresses, no two with the same start */
 	constructor(
@@ -192,8 +194,14 @@ export class RegionEmitter implements RegionScope {
 		const dropped = f.load(i32, 4, Value.i32(block.record - BlockHeader.size), BlockHeader.region).eqz();
 		f.if(changed.or(dropped), () => this.leave(next));
 		f.set(this.tlbContext, f.load(i64, 8, Value.i32(0), State.tlbContext));
+		this.forget();
+	}
+
+	/** Nothing is known any more of registers, flags and units. */
+	private forget(): void {
 		this.registers.forget();
 		this.flags.forget();
+		this.checkedUnits = [];
 	}
 
 	jump(offset: number): boolean {
@@ -217,8 +225,7 @@ export class RegionEmitter implements RegionScope {
 
 	private emitBlock(number: number): void {
 		this.current = number;
-		this.registers.forget();
-		this.flags.forget();
+		this.forget();
 		const body = () => {
 			this.base = this.f.nesting;
 			this.emitInstructions(this.blocks[number]!);
@@ -308,12 +315,18 @@ export class RegionEmitter implements RegionScope {
 	private attempt(record: number, form: InstructionForm, flagsInState: boolean): { ended: boolean; failure: unknown } {
 		const { f } = this;
 		const operation = new RegionOperation(this, form, this.physical, record, flagsInState);
+		const checked = this.checkedUnits;
 		const failure = f.attempt(() =>
 			f.scoped(() => {
-				if (form.row.options.unit) operation.requireUnit(form.row.options.unit);
+				const { unit } = form.row.options;
+				if (unit && !checked.includes(unit)) {
+					operation.requireUnit(unit);
+					this.checkedUnits = [...checked, unit];
+				}
 				form.row.emit(operation);
 			}),
 		);
+		if (failure !== undefined) this.checkedUnits = checked;
 		if (failure !== undefined && failure !== NOT_COMPILED && failure !== FLAGS_IN_STATE) throw failure;
 		return { ended: operation.ended, failure };
 	}

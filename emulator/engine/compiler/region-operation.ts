@@ -296,16 +296,16 @@ export class RegionOperation extends Operation {
 		this.changed = true;
 	}
 
-	/** Nothing has been done, whatever routine was called: the interpreter can do it from its beginning. */
 	helperInstead(_name: string, _parameter: number): void {
 		if (!this.conditional) throw NOT_COMPILED;
-		this.scope.flags.store();
-		this.scope.leave(this.record);
+		this.leaveIf(Value.i32(1));
 	}
 
-	call(routine: Routine, args: readonly Value[]): readonly Value[] {
+	call(routine: Routine, args: readonly Value[], otherwise: () => void): readonly Value[] {
+		const results = this.f.callNow(this.scope.routine(routine), args);
+		this.f.if(results.at(-1)!.ltS(0), otherwise);
 		if (routine.changesState) this.change();
-		return this.f.callNow(this.scope.routine(routine), args);
+		return results;
 	}
 
 	raise(_vector: number): void {

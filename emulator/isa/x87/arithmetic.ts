@@ -4,7 +4,8 @@
 import type { FunctionBuilder, FunctionReference } from "../emit/function-builder.ts";
 import type { Routine } from "../emit/routine.ts";
 import { Value, ValueType } from "../emit/value.ts";
-import { denormalFlag, finish, roundResult, writeResult } from "./rounding.ts";
+import { type Conversion, fromDouble, fromInteger, fromSingle } from "./conversion.ts";
+import { denormalFlag, finish, roundAndFinish, type Unrounded, unrounded } from "./rounding.ts";
 import {
 	BIAS,
 	Control,
@@ -12,6 +13,7 @@ import {
 	EXPONENT,
 	INTEGER_BIT,
 	isOrdinary,
+	NOT_DONE,
 	type Parts,
 	readRegister,
 	registerNumber,
@@ -34,7 +36,6 @@ interface Operands {
 	readonly b: Parts;
 	readonly aExponent: Value;
 	readonly bExponent: Value;
-	readonly flags: Value;
 	readonly pops: Value;
 }
 
@@ -43,36 +44,41 @@ interface Zeros {
 	readonly b: Value;
 }
 
+/** Writes code that sets the result, or returns from the routine. */
+type Emit = (f: FunctionBuilder, operands: Operands, result: Unrounded, zeros: Zeros) => void;
+
 /**
  * A routine on two operands. `ordinary` gets two numbers with integer bit; `zeros` gets the cases in which one is zero and the other is
- * that or ordinary. Both return from the routine, or it returns 0.
+ * that or ordinary. With other operands it is not done.
  */
-function onTwo(
-	name: string,
-	ordinary: (f: FunctionBuilder, operands: Operands, round: FunctionReference) => void,
-	zeros: (f: FunctionBuilder, operands: Operands, which: Zeros, link: (routine: Routine) => FunctionReference) => void,
-): Routine {
+function onTwo(name: string, ordinary: Emit, zeros: Emit): Routine {
 	return {
 		name,
 		parameters,
 		results: [i32],
 		changesState: true,
-		emit(f, link) {
+		emit(f) {
 			const [register, aLow, aHigh, bLow, bHigh, pops] = parameters.map((_, index) => f.parameter(index).get);
 			const a = { low: aLow!, high: aHigh! };
 			const b = { low: bLow!, high: bHigh! };
 			const aExponent = f.let(a.high.and(EXPONENT));
 			const bExponent = f.let(b.high.and(EXPONENT));
-			const flags = f.let(denormalFlag(a.high, b.high));
-			const operands = { register: register!, a, b, aExponent, bExponent, flags, pops: pops! };
+			const operands = { register: register!, a, b, aExponent, bExponent, pops: pops! };
+			const result = unrounded(f, f.let(denormalFlag(a.high, b.high)));
+			const isZero = (exponent: Value, { low }: Parts) => exponent.extendU().or(low).eqz();
 			const both = isOrdinary(aExponent).and(isOrdinary(bExponent)).and(a.low.and(b.low).ltS(0));
-			f.if(both, () => ordinary(f, operands, link(roundResult)));
-			const isZero = (exponent: Value, { low }: Parts) => f.let(exponent.extendU().or(low).eqz());
-			const which = { a: isZero(aExponent, a), b: isZero(bExponent, b) };
-			const aGood = which.a.or(isOrdinary(aExponent).and(a.low.ltS(0)));
-			const bGood = which.b.or(isOrdinary(bExponent).and(b.low.ltS(0)));
-			f.if(aGood.and(bGood), () => zeros(f, operands, which, link));
-			f.return(Value.i32(0));
+			f.if(
+				both,
+				() => ordinary(f, operands, result, { a: Value.i32(0), b: Value.i32(0) }),
+				() => {
+					const which = { a: f.let(isZero(aExponent, a)), b: f.let(isZero(bExponent, b)) };
+					const aGood = which.a.or(isOrdinary(aExponent).and(a.low.ltS(0)));
+					const bGood = which.b.or(isOrdinary(bExponent).and(b.low.ltS(0)));
+					f.if(aGood.and(bGood).eqz(), () => f.return(NOT_DONE));
+					zeros(f, operands, result, which);
+				},
+			);
+			roundAndFinish(f, operands.register, result, operands.pops);
 		},
 	};
 }
@@ -81,13 +87,8 @@ function signOfProduct({ a, b }: Operands): Value {
 	return a.high.xor(b.high).and(SIGN);
 }
 
-function returnZero(
-	f: FunctionBuilder,
-	write: FunctionReference,
-	sign: Value,
-	{ register, flags, pops }: Operands,
-): void {
-	f.return(f.call(write, [register, Value.i64(0), sign, flags, pops]));
+function finishZero(f: FunctionBuilder, sign: Value, { register, pops }: Operands, { flags }: Unrounded): void {
+	finish(f, register, Value.i64(0), sign, flags, pops);
 }
 
 /** The sign of an exact difference of nothing: minus when rounding down (SDM Vol. 1 §4.8.3.1). */
@@ -95,54 +96,49 @@ function signOfNothing(f: FunctionBuilder): Value {
 	return controlWord(f).and(Control.rounding).eq(Control.down).shl(15);
 }
 
-/** a + b. */
-export const add: Routine = onTwo(
-	"x87.add",
-	(f, operands, round) => {
-		const { register, flags, pops } = operands;
-		const exponent = f.variable(i32);
-		const sign = f.variable(i32);
-		const other = f.variable(i32);
-		const high = f.variable(i64);
-		const low = f.variable(i64);
-		const smaller = f.variable(i64);
-		const distance = f.variable(i32);
-		// The larger exponent's operand in `high`; the other is shifted to `smaller`, `low`.
-		const take = (x: Parts, xExponent: Value, y: Parts, yExponent: Value) => {
-			f.set(exponent, xExponent);
-			f.set(sign, x.high.and(SIGN));
-			f.set(other, y.high.and(SIGN));
-			f.set(high, x.low);
-			f.set(smaller, y.low);
-			f.set(distance, xExponent.sub(yExponent));
-		};
-		const { a, b, aExponent, bExponent } = operands;
+/** a + b of ordinary numbers. */
+function addOrdinary(f: FunctionBuilder, operands: Operands, result: Unrounded): void {
+	const { a, b, aExponent, bExponent } = operands;
+	const { sign, exponent, significand: high, rest: low } = result;
+	const other = f.variable(i32);
+	const smaller = f.variable(i64);
+	const distance = f.variable(i32);
+	// The larger exponent's operand in `high`; the other is shifted to `smaller`, `low`.
+	const take = (x: Parts, xExponent: Value, y: Parts, yExponent: Value) => {
+		f.set(exponent, xExponent);
+		f.set(sign, x.high.and(SIGN));
+		f.set(other, y.high.and(SIGN));
+		f.set(high, x.low);
+		f.set(smaller, y.low);
+		f.set(distance, xExponent.sub(yExponent));
+	};
+	f.if(
+		aExponent.geU(bExponent),
+		() => take(a, aExponent, b, bExponent),
+		() => take(b, bExponent, a, aExponent),
+	);
+	f.set(low, Value.i64(0));
+	f.if(distance.get, () => {
+		const wide = distance.get.extendU();
 		f.if(
-			aExponent.geU(bExponent),
-			() => take(a, aExponent, b, bExponent),
-			() => take(b, bExponent, a, aExponent),
+			distance.get.leU(64),
+			() => {
+				f.set(low, smaller.get.shl(Value.i64(64).sub(wide)));
+				f.set(smaller, smaller.get.shrU(1).shrU(wide.sub(1)));
+			},
+			() => {
+				f.set(low, Value.i64(1));
+				f.if(distance.get.ltU(128), () => {
+					const lost = smaller.get.shl(Value.i64(128).sub(wide)).ne(0);
+					f.set(low, smaller.get.shrU(wide.sub(64)).or(lost.extendU()));
+				});
+				f.set(smaller, Value.i64(0));
+			},
 		);
-		f.set(low, Value.i64(0));
-		f.if(distance.get, () => {
-			const wide = distance.get.extendU();
-			f.if(
-				distance.get.leU(64),
-				() => {
-					f.set(low, smaller.get.shl(Value.i64(64).sub(wide)));
-					f.set(smaller, smaller.get.shrU(1).shrU(wide.sub(1)));
-				},
-				() => {
-					f.set(low, Value.i64(1));
-					f.if(distance.get.ltU(128), () => {
-						const lost = smaller.get.shl(Value.i64(128).sub(wide)).ne(0);
-						f.set(low, smaller.get.shrU(wide.sub(64)).or(lost.extendU()));
-					});
-					f.set(smaller, Value.i64(0));
-				},
-			);
-		});
-		const done = () => f.return(f.call(round, [register, sign.get, exponent.get, high.get, low.get, flags, pops]));
-		f.if(sign.get.eq(other.get), () => {
+	});
+	f.if(
+		sign.get.eq(other.get),
+		() => {
 			const larger = f.let(high.get);
 			f.set(high, larger.add(smaller.get));
 			f.if(high.get.ltU(larger), () => {
@@ -150,39 +146,45 @@ export const add: Routine = onTwo(
 				f.set(high, high.get.shrU(1).or(Value.i64(INTEGER_BIT)));
 				f.set(exponent, exponent.get.add(1));
 			});
-			done();
-		});
-		// Only with equal exponents can the subtrahend be the larger.
-		f.if(high.get.ltU(smaller.get), () => {
-			const larger = f.let(smaller.get);
-			f.set(smaller, high.get);
-			f.set(high, larger);
-			f.set(sign, other.get);
-		});
-		f.set(high, high.get.sub(smaller.get).sub(low.get.ne(0).extendU()));
-		f.set(low, Value.i64(0).sub(low.get));
-		f.if(high.get.eqz(), () => {
-			f.if(low.get.eqz(), () => finish(f, register, Value.i64(0), signOfNothing(f), flags, pops));
-			f.set(high, low.get);
-			f.set(low, Value.i64(0));
-			f.set(exponent, exponent.get.sub(64));
-		});
-		const shift = f.let(high.get.clz());
-		f.set(high, high.get.shl(shift).or(low.get.shrU(1).shrU(Value.i64(63).sub(shift))));
-		f.set(low, low.get.shl(shift));
-		f.set(exponent, exponent.get.sub(shift.wrap()));
-		done();
-	},
-	(f, operands, zeros, link) => {
-		const { register, a, b, aExponent, bExponent, flags, pops } = operands;
-		const rounded = (x: Parts, exponent: Value) =>
-			f.return(f.call(link(roundResult), [register, x.high.and(SIGN), exponent, x.low, Value.i64(0), flags, pops]));
-		f.if(zeros.a.eqz(), () => rounded(a, aExponent));
-		f.if(zeros.b.eqz(), () => rounded(b, bExponent));
+		},
+		() => {
+			// Only with equal exponents can the subtrahend be the larger.
+			f.if(high.get.ltU(smaller.get), () => {
+				const larger = f.let(smaller.get);
+				f.set(smaller, high.get);
+				f.set(high, larger);
+				f.set(sign, other.get);
+			});
+			f.set(high, high.get.sub(smaller.get).sub(low.get.ne(0).extendU()));
+			f.set(low, Value.i64(0).sub(low.get));
+			f.if(high.get.eqz(), () => {
+				f.if(low.get.eqz(), () => finishZero(f, signOfNothing(f), operands, result));
+				f.set(high, low.get);
+				f.set(low, Value.i64(0));
+				f.set(exponent, exponent.get.sub(64));
+			});
+			const shift = f.let(high.get.clz());
+			f.set(high, high.get.shl(shift).or(low.get.shrU(1).shrU(Value.i64(63).sub(shift))));
+			f.set(low, low.get.shl(shift));
+			f.set(exponent, exponent.get.sub(shift.wrap()));
+		},
+	);
+}
+
+/** a + b when one is zero. */
+function addZero(f: FunctionBuilder, operands: Operands, result: Unrounded, zeros: Zeros): void {
+	const { a, b, aExponent, bExponent } = operands;
+	f.if(zeros.a.and(zeros.b), () => {
 		const differ = a.high.xor(b.high).and(SIGN);
-		returnZero(f, link(writeResult), differ.select(signOfNothing(f), a.high.and(SIGN)), operands);
-	},
-);
+		finishZero(f, differ.select(signOfNothing(f), a.high.and(SIGN)), operands, result);
+	});
+	f.set(result.sign, zeros.a.select(b.high, a.high).and(SIGN));
+	f.set(result.exponent, zeros.a.select(bExponent, aExponent));
+	f.set(result.significand, zeros.a.select(b.low, a.low));
+	f.set(result.rest, Value.i64(0));
+}
+
+export const add = onTwo("x87.add", addOrdinary, addZero);
 
 /** The 128-bit product of two 64-bit numbers, by four products of their halves. */
 function product(f: FunctionBuilder, a: Value, b: Value): { high: Value; low: Value } {
@@ -200,27 +202,25 @@ function product(f: FunctionBuilder, a: Value, b: Value): { high: Value; low: Va
 }
 
 /** a × b. */
-export const multiply: Routine = onTwo(
+export const multiply = onTwo(
 	"x87.multiply",
-	(f, operands, round) => {
-		const { register, a, b, aExponent, bExponent, flags, pops } = operands;
+	(f, operands, result) => {
+		const { a, b, aExponent, bExponent } = operands;
 		const { high, low } = product(f, a.low, b.low);
-		const exponent = f.let(aExponent.add(bExponent).sub(BIAS - 1));
 		// One bit to the left when the product of the significands is below 2.
 		const shift = f.let(high.geS(0).extendU());
-		f.return(
-			f.call(round, [
-				register,
-				signOfProduct(operands),
-				exponent.sub(shift.wrap()),
-				high.shl(shift).or(low.shrU(63).and(shift)),
-				low.shl(shift),
-				flags,
-				pops,
-			]),
+		f.set(result.sign, signOfProduct(operands));
+		f.set(
+			result.exponent,
+			aExponent
+				.add(bExponent)
+				.sub(BIAS - 1)
+				.sub(shift.wrap()),
 		);
+		f.set(result.significand, high.shl(shift).or(low.shrU(63).and(shift)));
+		f.set(result.rest, low.shl(shift));
 	},
-	(f, operands, _zeros, link) => returnZero(f, link(writeResult), signOfProduct(operands), operands),
+	(f, operands, result) => finishZero(f, signOfProduct(operands), operands, result),
 );
 
 /**
@@ -249,15 +249,14 @@ function divisionStep(f: FunctionBuilder, rest: Value, digit: Value, divisor: Va
 }
 
 /** a / b. */
-export const divide: Routine = onTwo(
+export const divide = onTwo(
 	"x87.divide",
-	(f, operands, round) => {
-		const { register, a, b, aExponent, bExponent, flags, pops } = operands;
+	(f, operands, result) => {
+		const { a, b, aExponent, bExponent } = operands;
 		const divisor = b.low;
 		// The quotient of the significands, times 2^63 or 2^64, so that its first bit is set.
 		const atLeastOne = f.let(a.low.geU(divisor));
-		const shift = atLeastOne.extendU();
-		const high = f.let(a.low.shrU(shift));
+		const high = f.let(a.low.shrU(atLeastOne.extendU()));
 		const next = f.let(atLeastOne.select(a.low.shl(63).shrU(32), Value.i64(0)));
 		const upper = divisionStep(f, high, next, divisor);
 		const lower = divisionStep(f, upper.rest, Value.i64(0), divisor);
@@ -267,29 +266,29 @@ export const divide: Routine = onTwo(
 		const above = rest.ltS(0).or(twice.gtU(divisor)).extendU();
 		const atLeastHalf = rest.ltS(0).or(twice.geU(divisor)).extendU();
 		const below = rest.ne(0).and(twice.ltU(divisor)).extendU();
-		f.return(
-			f.call(round, [
-				register,
-				signOfProduct(operands),
-				aExponent
-					.sub(bExponent)
-					.add(BIAS - 1)
-					.add(atLeastOne),
-				upper.quotient.shl(32).or(lower.quotient),
-				atLeastHalf.shl(63).or(above).or(below),
-				flags,
-				pops,
-			]),
+		f.set(result.sign, signOfProduct(operands));
+		f.set(
+			result.exponent,
+			aExponent
+				.sub(bExponent)
+				.add(BIAS - 1)
+				.add(atLeastOne),
 		);
+		f.set(result.significand, upper.quotient.shl(32).or(lower.quotient));
+		f.set(result.rest, atLeastHalf.shl(63).or(above).or(below));
 	},
-	(f, operands, zeros, link) => {
-		f.if(zeros.b, () => f.return(Value.i32(0)));
-		returnZero(f, link(writeResult), signOfProduct(operands), operands);
+	(f, operands, result, zeros) => {
+		f.if(zeros.b, () => f.return(NOT_DONE));
+		finishZero(f, signOfProduct(operands), operands, result);
 	},
 );
 
-/** (register, low, high, unused...): the square root of an ordinary number, by halves (P. Zimmermann, Karatsuba Square Root). */
-function squareRootOf(f: FunctionBuilder, { low, high }: Parts, round: FunctionReference, register: Value): void {
+/** The square root of an ordinary number, by halves (P. Zimmermann, Karatsuba Square Root). */
+function squareRootOf(
+	f: FunctionBuilder,
+	{ low, high }: Parts,
+	{ sign, exponent: half, significand, rest: below }: Unrounded,
+): void {
 	const exponent = f.let(high.and(EXPONENT));
 	// The radicand is 128 bits long; its exponent is even.
 	const isEven = f.let(exponent.and(1));
@@ -334,9 +333,10 @@ function squareRootOf(f: FunctionBuilder, { low, high }: Parts, round: FunctionR
 	});
 	const above = leftHigh.get.ne(0).or(leftLow.get.gtU(result.get)).extendU();
 	const some = leftLow.get.or(leftHigh.get).ne(0).extendU();
-	const half = exponent.sub(BIAS).shrS(1).add(BIAS);
-	const nothing = Value.i32(0);
-	f.return(f.call(round, [register, nothing, half, result.get, above.shl(63).or(some), nothing, nothing]));
+	f.set(sign, Value.i32(0));
+	f.set(half, exponent.sub(BIAS).shrS(1).add(BIAS));
+	f.set(significand, result.get);
+	f.set(below, above.shl(63).or(some));
 }
 
 /** FSQRT of a positive number or a zero. */
@@ -345,17 +345,18 @@ export const squareRoot: Routine = {
 	parameters: [],
 	results: [i32],
 	changesState: true,
-	emit(f, link) {
+	emit(f) {
+		const nothing = Value.i32(0);
 		const register = f.let(registerNumber(statusWord(f), 0));
-		f.if(tagWord(f).shrU(register).and(1).eqz(), () => f.return(Value.i32(0)));
+		f.if(tagWord(f).shrU(register).and(1).eqz(), () => f.return(NOT_DONE));
 		const value = readRegister(f, register);
-		const exponent = value.high.and(EXPONENT);
-		f.if(exponent.extendU().or(value.low).eqz(), () =>
-			f.return(f.call(link(writeResult), [register, Value.i64(0), value.high, Value.i32(0), Value.i32(0)])),
-		);
+		const isZero = value.high.and(EXPONENT).extendU().or(value.low).eqz();
+		f.if(isZero, () => finish(f, register, Value.i64(0), value.high, nothing, nothing));
 		// A sign makes the word larger than that of any positive number.
-		f.if(isOrdinary(value.high).and(value.low.ltS(0)), () => squareRootOf(f, value, link(roundResult), register));
-		f.return(Value.i32(0));
+		f.if(isOrdinary(value.high).and(value.low.ltS(0)).eqz(), () => f.return(NOT_DONE));
+		const result = unrounded(f, nothing);
+		squareRootOf(f, value, result);
+		roundAndFinish(f, register, result, nothing);
 	},
 };
 
@@ -411,7 +412,7 @@ function onRegisters(name: OperationName): Routine {
 			const destination = f.let(registerNumber(status, f.parameter(0).get));
 			const source = f.let(registerNumber(status, f.parameter(1).get));
 			const valid = tags.shrU(destination).and(tags.shrU(source)).and(1);
-			f.if(valid.eqz(), () => f.return(Value.i32(0)));
+			f.if(valid.eqz(), () => f.return(NOT_DONE));
 			const a = readRegister(f, destination);
 			const b = readRegister(f, source);
 			operations[name](f, a, b, destination, f.parameter(2).get, link);
@@ -419,30 +420,31 @@ function onRegisters(name: OperationName): Routine {
 	};
 }
 
-/** ST(0) op a value from memory, into ST(0): (low, high). */
-function withMemory(name: OperationName): Routine {
+/** ST(0) op a value from memory, into ST(0): (bits). */
+function withMemory(name: OperationName, format: string, convert: Conversion): Routine {
 	return {
-		name: `x87.${name}.memory`,
-		parameters: [i64, i32],
+		name: `x87.${name}.${format}`,
+		parameters: [i64],
 		results: [i32],
 		changesState: true,
 		emit(f, link) {
 			const destination = f.let(registerNumber(statusWord(f), 0));
-			f.if(tagWord(f).shrU(destination).and(1).eqz(), () => f.return(Value.i32(0)));
+			f.if(tagWord(f).shrU(destination).and(1).eqz(), () => f.return(NOT_DONE));
 			const a = readRegister(f, destination);
-			const b = { low: f.parameter(0).get, high: f.parameter(1).get };
+			const b = convert(f, f.parameter(0).get);
 			operations[name](f, a, b, destination, Value.i32(0), link);
 		},
 	};
 }
 
-const names = Object.keys(operations) as OperationName[];
+function forEachOperation<T>(make: (name: OperationName) => T): Record<OperationName, T> {
+	return Object.fromEntries((Object.keys(operations) as OperationName[]).map((name) => [name, make(name)])) as Record<
+		OperationName,
+		T
+	>;
+}
 
-export const registerArithmetic = Object.fromEntries(names.map((name) => [name, onRegisters(name)])) as Record<
-	OperationName,
-	Routine
->;
-export const memoryArithmetic = Object.fromEntries(names.map((name) => [name, withMemory(name)])) as Record<
-	OperationName,
-	Routine
->;
+export const registerArithmetic = forEachOperation(onRegisters);
+export const singleArithmetic = forEachOperation((name) => withMemory(name, "single", fromSingle));
+export const doubleArithmetic = forEachOperation((name) => withMemory(name, "double", fromDouble));
+export const integerArithmetic = forEachOperation((name) => withMemory(name, "integer", fromInteger));

@@ -13,6 +13,7 @@ import {
 	EXPONENT,
 	INTEGER_BIT,
 	isOrdinary,
+	NOT_DONE,
 	type Parts,
 	readRegister,
 	registerNumber,
@@ -26,8 +27,6 @@ import {
 
 const { i32, i64 } = ValueType;
 const INFINITY = Value.i64(INTEGER_BIT);
-/** What a conversion gives for flags or sign and exponent when it is the helper's. */
-const NOT_DONE = Value.i32(-1);
 
 interface RealFormat {
 	readonly name: string;
@@ -43,64 +42,56 @@ function biasDifference({ exponentBits }: RealFormat): number {
 	return BIAS - (2 ** (exponentBits - 1) - 1);
 }
 
-/** (bits) → low, high: the value of a real in memory; `high` may have WAS_DENORMAL, and is negative for a signalling NaN. */
-function fromReal(format: RealFormat): Routine {
-	const { name, fractionBits, exponentBits } = format;
+/** Writes code that makes a value of the bits in memory (i64); `high` is negative for a signalling NaN. */
+export type Conversion = (f: FunctionBuilder, bits: Value) => Parts;
+
+function fromReal(format: RealFormat): Conversion {
+	const { fractionBits, exponentBits } = format;
 	const largest = 2 ** exponentBits - 1;
 	const left = 63 - fractionBits;
-	return {
-		name: `x87.from.${name}`,
-		parameters: [i64],
-		results: [i64, i32],
-		changesState: false,
-		emit(f) {
-			const bits = f.parameter(0).get;
-			const sign = f.let(
-				bits
-					.shrU(fractionBits + exponentBits - 15)
-					.wrap()
-					.and(SIGN),
+	return (f, bits) => {
+		const sign = f.let(
+			bits
+				.shrU(fractionBits + exponentBits - 15)
+				.wrap()
+				.and(SIGN),
+		);
+		const exponent = f.let(bits.shrU(fractionBits).wrap().and(largest));
+		const fraction = f.let(bits.and(Value.i64((1n << BigInt(fractionBits)) - 1n)));
+		const low = f.variable(i64);
+		const high = f.variable(i32);
+		f.set(low, fraction.shl(left).or(Value.i64(INTEGER_BIT)));
+		f.set(high, sign.or(exponent.add(biasDifference(format))));
+		f.if(exponent.sub(1).geU(largest - 1), () => {
+			f.if(
+				exponent.eqz(),
+				() => {
+					const shift = f.let(fraction.clz());
+					f.set(low, fraction.shl(shift));
+					const leading = Value.i32(biasDifference(format) + 1 + left).sub(shift.wrap());
+					f.set(high, fraction.eqz().select(sign, sign.or(leading).or(WAS_DENORMAL)));
+				},
+				() => {
+					const isQuiet = fraction.shrU(fractionBits - 1).wrap();
+					const signalling = fraction.ne(0).and(isQuiet.eqz());
+					f.set(high, signalling.select(NOT_DONE, sign.or(EXPONENT)));
+				},
 			);
-			const exponent = f.let(bits.shrU(fractionBits).wrap().and(largest));
-			const fraction = f.let(bits.and(Value.i64((1n << BigInt(fractionBits)) - 1n)));
-			const low = f.variable(i64);
-			const high = f.variable(i32);
-			f.set(low, fraction.shl(left).or(Value.i64(INTEGER_BIT)));
-			f.set(high, sign.or(exponent.add(biasDifference(format))));
-			f.if(exponent.eqz(), () => {
-				const shift = f.let(fraction.clz());
-				f.set(low, fraction.shl(shift));
-				const leading = Value.i32(biasDifference(format) + 1 + left).sub(shift.wrap());
-				f.set(high, fraction.eqz().select(sign, sign.or(leading).or(WAS_DENORMAL)));
-			});
-			f.if(exponent.eq(largest), () => {
-				f.set(high, sign.or(EXPONENT));
-				const isQuiet = fraction.shrU(fractionBits - 1).wrap();
-				f.if(fraction.ne(0).and(isQuiet.eqz()), () => f.set(high, NOT_DONE));
-			});
-			f.returnAll([low.get, high.get]);
-		},
+		});
+		return { low: low.get, high: high.get };
 	};
 }
 
 export const fromSingle = fromReal(single);
 export const fromDouble = fromReal(double);
 
-/** (value) → low, high. */
-export const fromInteger: Routine = {
-	name: "x87.from.integer",
-	parameters: [i64],
-	results: [i64, i32],
-	changesState: false,
-	emit(f) {
-		const value = f.parameter(0).get;
-		f.if(value.eqz(), () => f.returnAll([Value.i64(0), Value.i32(0)]));
-		const signs = f.let(value.shrS(63));
-		const magnitude = f.let(value.xor(signs).sub(signs));
-		const shift = f.let(magnitude.clz());
-		const exponent = Value.i32(BIAS + 63).sub(shift.wrap());
-		f.returnAll([magnitude.shl(shift), signs.wrap().and(SIGN).or(exponent)]);
-	},
+export const fromInteger: Conversion = (f, value) => {
+	const signs = f.let(value.shrS(63));
+	const magnitude = f.let(value.xor(signs).sub(signs));
+	const shift = f.let(magnitude.clz());
+	const exponent = Value.i32(BIAS + 63).sub(shift.wrap());
+	const high = value.eqz().select(Value.i32(0), signs.wrap().and(SIGN).or(exponent));
+	return { low: f.let(magnitude.shl(shift)), high: f.let(high) };
 };
 
 /** ST(0), or a return of "not done" when it is empty. */
@@ -240,7 +231,7 @@ export const roundToInteger: Routine = {
 	results: [i32],
 	changesState: true,
 	emit(f) {
-		const { register, value } = top(f, () => f.return(Value.i32(0)));
+		const { register, value } = top(f, () => f.return(NOT_DONE));
 		const { low, high } = value;
 		const sign = f.let(high.and(SIGN));
 		const field = f.let(high.and(EXPONENT));
@@ -251,7 +242,7 @@ export const roundToInteger: Routine = {
 		f.if(isZero.or(isOrdinaryNumber.and(field.geU(BIAS + 63))), () =>
 			finish(f, register, low, high, nothing, nothing, control),
 		);
-		f.if(isOrdinaryNumber.eqz(), () => f.return(nothing));
+		f.if(isOrdinaryNumber.eqz(), () => f.return(NOT_DONE));
 		const { kept, rest } = cut(f, low, f.let(Value.i32(BIAS + 63).sub(field)));
 		const up = roundsUp(f, control.and(Control.rounding), sign, rest, kept.wrap().and(1));
 		const integer = f.let(kept.add(up.extendU()));

@@ -9,15 +9,24 @@ import type { Operation } from "../operation.ts";
 import type { InstructionTable } from "../row.ts";
 import { requireAlignment } from "../sse/operands.ts";
 import { Segment, SegmentSlot, State, segmentSlot } from "../state.ts";
-import { memoryArithmetic, type OperationName, registerArithmetic, squareRoot } from "./arithmetic.ts";
+import {
+	doubleArithmetic,
+	integerArithmetic,
+	type OperationName,
+	registerArithmetic,
+	singleArithmetic,
+	squareRoot,
+} from "./arithmetic.ts";
 import { constants } from "./constants.ts";
-import { fromDouble, fromInteger, fromSingle, roundToInteger, toDouble, toInteger, toSingle } from "./conversion.ts";
+import { roundToInteger, toDouble, toInteger, toSingle } from "./conversion.ts";
 import { ArithmeticForm, ArithmeticOperation, CompareFlag, DataFormat, ImageFlag, StoreFlag } from "./forms.ts";
 import {
 	changeSign,
+	compareDouble,
+	compareInteger,
 	compareRegister,
+	compareSingle,
 	compareToFlags,
-	compareValue,
 	conditionalCopy,
 	copyTop,
 	examine,
@@ -25,7 +34,10 @@ import {
 	freeAndRotate,
 	NO_REGISTER,
 	push,
+	pushDouble,
+	pushInteger,
 	pushRegister,
+	pushSingle,
 	topAsItIs,
 } from "./stack.ts";
 import {
@@ -94,19 +106,20 @@ function loadSource(o: Operation, size: number): Source {
 type HelperCall = readonly [name: string, parameter: number];
 
 /**
- * The body of an instruction that a routine does, unless that gives 0, or less: then the helper does the whole of it.
+ * Calls a routine; when that does nothing, the helper does the whole instruction.
  * @param source its memory operand
  */
-function fast(o: Operation, done: Value, [name, parameter]: HelperCall, source?: Source): void {
-	o.f.if(done.leS(0), () => {
+function fast(
+	o: Operation,
+	routine: Routine,
+	args: readonly Value[],
+	[name, parameter]: HelperCall,
+	source?: Pick<Source, "expose">,
+): readonly Value[] {
+	return o.call(routine, args, () => {
 		source?.expose();
 		o.helperInstead(name, parameter);
 	});
-}
-
-/** Calls a routine for the one result that it has. */
-function call(o: Operation, routine: Routine, ...args: readonly Value[]): Value {
-	return o.call(routine, args)[0]!;
 }
 
 /** Remembers the instruction and its memory operand (SDM Vol. 1 §8.1.8); not for control instructions. */
@@ -118,42 +131,58 @@ function remember(o: Operation, inMemory: boolean): void {
 	o.setState32(State.x87DataSelector, o.f.load(i32, 4, o.segment(), SegmentSlot.selector));
 }
 
-/** A waiting instruction without a memory operand. */
+/**
+ * A waiting instruction without a memory operand. The routine does nothing while an exception is pending, so that it is looked for only
+ * then.
+ */
 function registerRow(
 	helper: HelperCall,
 	routine: Routine,
 	args: (o: Operation) => readonly Value[],
 ): (o: Operation) => void {
 	return (o) => {
-		wait(o);
-		fast(o, call(o, routine, ...args(o)), helper);
+		fast(o, routine, args(o), helper, { expose: () => wait(o) });
 		remember(o, false);
 	};
 }
 
-/** The memory operands of arithmetic and loads: their bytes, and how their value is had. */
+/** The memory operands of arithmetic and loads, the routines that take them, and how their bits are had. */
 const memoryFormats = {
-	single: { size: 4, convert: fromSingle, bits: (low: Value) => low.extendU() },
-	double: { size: 8, convert: fromDouble, bits: (low: Value) => low },
-	integer16: { size: 2, convert: fromInteger, bits: (low: Value) => low.extend16S().extendS() },
-	integer32: { size: 4, convert: fromInteger, bits: (low: Value) => low.extendS() },
-	integer64: { size: 8, convert: fromInteger, bits: (low: Value) => low },
+	single: {
+		...{ size: 4, bits: (low: Value) => low.extendU() },
+		...{ arithmetic: singleArithmetic, compare: compareSingle, push: pushSingle },
+	},
+	double: {
+		...{ size: 8, bits: (low: Value) => low },
+		...{ arithmetic: doubleArithmetic, compare: compareDouble, push: pushDouble },
+	},
+	integer16: {
+		...{ size: 2, bits: (low: Value) => low.extend16S().extendS() },
+		...{ arithmetic: integerArithmetic, compare: compareInteger, push: pushInteger },
+	},
+	integer32: {
+		...{ size: 4, bits: (low: Value) => low.extendS() },
+		...{ arithmetic: integerArithmetic, compare: compareInteger, push: pushInteger },
+	},
+	integer64: {
+		...{ size: 8, bits: (low: Value) => low },
+		...{ arithmetic: integerArithmetic, compare: compareInteger, push: pushInteger },
+	},
 } as const;
 type MemoryFormat = keyof typeof memoryFormats;
 
-/** A waiting instruction with a source in memory, of whose value the routine gets the two words, and then the other arguments. */
+/** A waiting instruction with a source in memory, of which the routine gets the bits, and then the other arguments. */
 function memoryRow(
 	helper: HelperCall,
 	format: MemoryFormat,
 	routine: Routine,
 	...rest: readonly Value[]
 ): (o: Operation) => void {
-	const { size, convert, bits } = memoryFormats[format];
+	const { size, bits } = memoryFormats[format];
 	return (o) => {
 		wait(o);
 		const source = loadSource(o, size);
-		const words = o.call(convert, [bits(source.low)]);
-		fast(o, call(o, routine, ...words, ...rest), helper, source);
+		fast(o, routine, [bits(source.low), ...rest], helper, source);
 		remember(o, true);
 	};
 }
@@ -173,8 +202,8 @@ function defineArithmetic(table: InstructionTable): void {
 		for (const [prefix, operand, format] of formats) {
 			const call = helper(ArithmeticForm[format]);
 			const row = isComparison
-				? memoryRow(call, format, compareValue, Value.i32(name === "comp" ? 1 : 0))
-				: memoryRow(call, format, memoryArithmetic[name as OperationName]);
+				? memoryRow(call, format, memoryFormats[format].compare, Value.i32(name === "comp" ? 1 : 0))
+				: memoryRow(call, format, memoryFormats[format].arithmetic[name as OperationName]);
 			define(`${prefix}${name}_${operand}`, row);
 		}
 		if (isComparison) continue;
@@ -203,8 +232,7 @@ function defineCompare(table: InstructionTable): void {
 				pattern,
 				(o) => {
 					wait(o);
-					const found = call(o, compareToFlags, index(o), pops);
-					fast(o, found, helper);
+					const [found] = fast(o, compareToFlags, [index(o), pops], helper) as [Value];
 					remember(o, false);
 					flagsOfComparison(o, found.and(Status.c0), found.and(Status.c3));
 				},
@@ -227,8 +255,8 @@ function defineCompare(table: InstructionTable): void {
 	define(/^Fcomip_st0_sti$/, toEflags | pop);
 	define(/^Fucomi_st0_sti$/, quiet | toEflags);
 	define(/^Fucomip_st0_sti$/, quiet | toEflags | pop);
-	const withNothing = () => [Value.i64(0), NOTHING, NOTHING];
-	table.define(/^Ftst$/, registerRow(["x87:compare", withZero], compareValue, withNothing), options);
+	const withNothing = () => [Value.i64(0), NOTHING];
+	table.define(/^Ftst$/, registerRow(["x87:compare", withZero], compareInteger, withNothing), options);
 }
 
 /** ZF and CF as FCOMI sets them of ordered operands; the others become 0 (isa/flags.ts). */
@@ -241,7 +269,7 @@ function flagsOfComparison(o: Operation, less: Value, equal: Value): void {
 
 function defineLoads(table: InstructionTable): void {
 	const load = (pattern: RegExp, format: MemoryFormat) =>
-		table.define(pattern, memoryRow(["x87:load", DataFormat[format]], format, push), options);
+		table.define(pattern, memoryRow(["x87:load", DataFormat[format]], format, memoryFormats[format].push), options);
 	load(/^Fld_m32fp$/, "single");
 	load(/^Fld_m64fp$/, "double");
 	load(/^Fild_m16int$/, "integer16");
@@ -253,7 +281,7 @@ function defineLoads(table: InstructionTable): void {
 		(o) => {
 			wait(o);
 			const source = loadSource(o, 10);
-			fast(o, call(o, push, source.low, source.high), ["x87:load", DataFormat.extended], source);
+			fast(o, push, [source.low, source.high], ["x87:load", DataFormat.extended], source);
 			remember(o, true);
 		},
 		options,
@@ -269,7 +297,7 @@ function defineLoads(table: InstructionTable): void {
 				// Rounded otherwise than to nearest, these are the helper's (SDM Vol. 1 §8.3.8).
 				const nearest = o.state32(State.x87Control).and(Control.rounding).eqz();
 				const high = isExact ? Value.i32(exponent) : nearest.select(Value.i32(exponent), Value.i32(-1));
-				fast(o, call(o, push, Value.i64(low), high), ["x87:constant", number]);
+				fast(o, push, [Value.i64(low), high], ["x87:constant", number]);
 				remember(o, false);
 			},
 			options,
@@ -287,8 +315,7 @@ function storeRow(
 	return (o) => {
 		const { f } = o;
 		wait(o);
-		const [value, flags] = o.call(routine, args) as [Value, Value];
-		fast(o, flags.geS(0), ["x87:store", parameter]);
+		const [value, flags] = fast(o, routine, args, ["x87:store", parameter]) as [Value, Value];
 		const place = o.writePlace(size);
 		f.store(size, place.address, value);
 		place.commit();
@@ -336,9 +363,8 @@ function defineStores(table: InstructionTable): void {
 		(o) => {
 			const { f } = o;
 			wait(o);
-			const [low, high] = o.call(topAsItIs, []) as [Value, Value];
 			const parameter = DataFormat.extended | pop;
-			fast(o, high.geS(0), ["x87:store", parameter]);
+			const [low, high] = fast(o, topAsItIs, [], ["x87:store", parameter]) as [Value, Value];
 			const place = o.writePlace(10);
 			f.store(8, place.address, low);
 			f.store(2, place.address, high, 8);
@@ -375,8 +401,7 @@ function defineMoves(table: InstructionTable): void {
 			(o) => {
 				wait(o);
 				const holds = o.f.let(condition(o, code));
-				const done = call(o, conditionalCopy, holds, o.registerNumber(1));
-				o.f.if(done.eqz(), () =>
+				o.call(conditionalCopy, [holds, o.registerNumber(1)], () =>
 					o.f.if(
 						holds,
 						() => o.helperInstead("x87:fcmov", 1),
@@ -469,7 +494,10 @@ function defineControl(table: InstructionTable): void {
 			const source = loadSource(o, 2);
 			// Bits 12:8 and the masks can be set, and bit 6 is 1 (SDM Vol. 1 §8.1.5).
 			const control = o.f.let(source.low.and(0x1f3f).or(0x40));
-			fast(o, unmasked(o.state32(State.x87Status), control).eqz(), ["x87:fldcw", 0], source);
+			o.f.if(unmasked(o.state32(State.x87Status), control), () => {
+				source.expose();
+				o.helperInstead("x87:fldcw", 0);
+			});
 			o.setState32(State.x87Control, control);
 		},
 		options,

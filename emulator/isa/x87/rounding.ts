@@ -1,14 +1,15 @@
 // Rounding of a 128-bit significand to the precision of the control word, and the write of a result (SDM Vol. 1 §4.8.4,
 // §8.1.5, Table 4-8).
 
-import type { FunctionBuilder } from "../emit/function-builder.ts";
-import type { Routine } from "../emit/routine.ts";
+import type { FunctionBuilder, Variable } from "../emit/function-builder.ts";
 import { Value, ValueType } from "../emit/value.ts";
 import {
 	Control,
 	controlWord,
+	DONE,
 	EXPONENT,
 	INTEGER_BIT,
+	NOT_DONE,
 	popTags,
 	Status,
 	statusAfter,
@@ -45,7 +46,7 @@ export function flagsOfRounding(rest: Value, up: Value): Value {
 }
 
 /**
- * Writes a result to a register and pops; returns from the routine with 1, or with 0 before anything has changed.
+ * Writes a result to a register and pops; returns from the routine.
  * @param high sign and exponent
  * @param flags of the status word, C1 included
  */
@@ -59,69 +60,64 @@ export function finish(
 	control: Value = controlWord(f),
 ): void {
 	const status = statusWord(f);
-	f.if(unmasked(status.or(flags), control), () => f.return(Value.i32(0)));
+	f.if(unmasked(status.or(flags), control), () => f.return(NOT_DONE));
 	writeRegister(f, register, low, high);
 	storeStatus(f, statusAfter(status, flags, pops));
 	popTags(f, status, pops);
-	f.return(Value.i32(1));
+	f.return(DONE);
 }
 
-/** (register, low, high, flags, pops): a result that needs no rounding. */
-export const writeResult: Routine = {
-	name: "x87.write",
-	parameters: [i32, i64, i32, i32, i32],
-	results: [i32],
-	changesState: true,
-	emit(f) {
-		const [register, low, high, flags, pops] = [0, 1, 2, 3, 4].map((index) => f.parameter(index).get);
-		finish(f, register!, low!, high!, flags!, pops!);
-	},
-};
+/** What is still to be rounded and written: a significand with its integer bit set, and a biased exponent of any size. */
+export interface Unrounded {
+	/** 0 or 8000H. */
+	readonly sign: Variable;
+	readonly exponent: Variable;
+	readonly significand: Variable;
+	/** What follows the significand, as roundsUp() takes it. */
+	readonly rest: Variable;
+	readonly flags: Value;
+}
+
+export function unrounded(f: FunctionBuilder, flags: Value): Unrounded {
+	const sign = f.variable(i32);
+	const exponent = f.variable(i32);
+	return { sign, exponent, significand: f.variable(i64), rest: f.variable(i64), flags };
+}
 
 /**
- * (register, sign, exponent, significand, rest, flags, pops): rounds (significand with its integer bit set, biased exponent of any
- * size) and writes. Overflow and underflow of the exponent are left to the helper.
+ * Rounds to the precision of the control word, writes and returns from the routine. Overflow and underflow of the exponent are left
+ * to the helper.
  */
-export const roundResult: Routine = {
-	name: "x87.round",
-	parameters: [i32, i32, i32, i64, i64, i32, i32],
-	results: [i32],
-	changesState: true,
-	emit(f) {
-		const register = f.parameter(0).get;
-		const sign = f.parameter(1).get;
-		const exponent = f.parameter(2);
-		const kept = f.parameter(3);
-		const rest = f.parameter(4);
-		const flags = f.parameter(5);
-		const pops = f.parameter(6).get;
-		const control = controlWord(f);
-		const unit = f.variable(i64);
-		f.set(unit, Value.i64(1));
-		f.if(control.and(Control.precision64).eqz(), () => {
-			// 24 or 53 bits.
-			const shift = f.let(control.and(Control.precision53).select(Value.i64(11), Value.i64(40)));
-			const cut = kept.get.shl(Value.i64(64).sub(shift));
-			f.set(rest, cut.or(rest.get.ne(0).extendU()));
-			f.set(kept, kept.get.and(Value.i64(-1).shl(shift)));
-			f.set(unit, Value.i64(1).shl(shift));
-		});
-		f.if(rest.get.ne(0), () => {
-			const odd = kept.get.and(unit.get).ne(0);
-			const up = roundsUp(f, control.and(Control.rounding), sign, rest.get, odd);
-			f.set(flags, flags.get.or(flagsOfRounding(rest.get, up)));
-			f.if(up, () => {
-				f.set(kept, kept.get.add(unit.get));
-				f.if(kept.get.eqz(), () => {
-					f.set(kept, Value.i64(INTEGER_BIT));
-					f.set(exponent, exponent.get.add(1));
-				});
+export function roundAndFinish(f: FunctionBuilder, register: Value, result: Unrounded, pops: Value): void {
+	const { sign, exponent, significand, rest } = result;
+	const flags = f.variable(i32);
+	f.set(flags, result.flags);
+	const control = controlWord(f);
+	const unit = f.variable(i64);
+	f.set(unit, Value.i64(1));
+	f.if(control.and(Control.precision64).eqz(), () => {
+		// 24 or 53 bits.
+		const shift = f.let(control.and(Control.precision53).select(Value.i64(11), Value.i64(40)));
+		const cut = significand.get.shl(Value.i64(64).sub(shift));
+		f.set(rest, cut.or(rest.get.ne(0).extendU()));
+		f.set(significand, significand.get.and(Value.i64(-1).shl(shift)));
+		f.set(unit, Value.i64(1).shl(shift));
+	});
+	f.if(rest.get.ne(0), () => {
+		const odd = significand.get.and(unit.get).ne(0);
+		const up = roundsUp(f, control.and(Control.rounding), sign.get, rest.get, odd);
+		f.set(flags, flags.get.or(flagsOfRounding(rest.get, up)));
+		f.if(up, () => {
+			f.set(significand, significand.get.add(unit.get));
+			f.if(significand.get.eqz(), () => {
+				f.set(significand, Value.i64(INTEGER_BIT));
+				f.set(exponent, exponent.get.add(1));
 			});
 		});
-		f.if(exponent.get.sub(1).geU(EXPONENT - 1), () => f.return(Value.i32(0)));
-		finish(f, register, kept.get, sign.or(exponent.get), flags.get, pops, control);
-	},
-};
+	});
+	f.if(exponent.get.sub(1).geU(EXPONENT - 1), () => f.return(NOT_DONE));
+	finish(f, register, significand.get, sign.get.or(exponent.get), flags.get, pops, control);
+}
 
 /** The DE flag of operands from memory (WAS_DENORMAL). */
 export function denormalFlag(...uppers: readonly Value[]): Value {

@@ -3,11 +3,15 @@
 import type { FunctionBuilder } from "../emit/function-builder.ts";
 import type { Routine } from "../emit/routine.ts";
 import { Value, ValueType } from "../emit/value.ts";
+import { type Conversion, fromDouble, fromInteger, fromSingle } from "./conversion.ts";
 import { denormalFlag } from "./rounding.ts";
 import {
 	controlWord,
+	DONE,
 	EXPONENT,
 	INTEGER_BIT,
+	NOT_DONE,
+	type Parts,
 	popTags,
 	readRegister,
 	registerNumber,
@@ -29,40 +33,51 @@ function stackRoutine(name: string, parameters: Routine["parameters"], emit: Rou
 	return { name: `x87.${name}`, parameters, results: [i32], changesState: true, emit };
 }
 
-/** The status word; returns 0 from the routine when an exception is or would be pending. */
+/** The status word; returns from the routine when an exception is or would be pending. */
 function readyStatus(f: FunctionBuilder, flags: Value = NOTHING): Value {
 	const status = statusWord(f);
-	f.if(unmasked(status.or(flags), controlWord(f)), () => f.return(NOTHING));
+	f.if(unmasked(status.or(flags), controlWord(f)), () => f.return(NOT_DONE));
 	return status;
 }
 
-/** Returns 0 from the routine unless these physical registers hold values. */
+/** Returns from the routine unless these physical registers hold values. */
 function requireValid(f: FunctionBuilder, tags: Value, ...registers: readonly Value[]): void {
 	const valid = registers.map((register) => tags.shrU(register)).reduce((a, b) => a.and(b));
-	f.if(valid.and(1).eqz(), () => f.return(NOTHING));
+	f.if(valid.and(1).eqz(), () => f.return(NOT_DONE));
 }
 
-/** (low, high): pushes a value. `high` is negative when it is the helper's. */
-export const push = stackRoutine("push", [i64, i32], (f) => {
-	const high = f.parameter(1).get;
-	f.if(high.ltS(0), () => f.return(NOTHING));
+/** Pushes a value, of which `high` is negative when it is the helper's, and returns from the routine. */
+function pushAndReturn(f: FunctionBuilder, { low, high }: Parts): void {
+	f.if(high.ltS(0), () => f.return(NOT_DONE));
 	const flags = f.let(denormalFlag(high));
 	const status = readyStatus(f, flags);
 	const tags = tagWord(f);
 	const register = f.let(registerNumber(status, 7));
-	f.if(tags.shrU(register).and(1), () => f.return(NOTHING));
-	writeRegister(f, register, f.parameter(0).get, high);
+	f.if(tags.shrU(register).and(1), () => f.return(NOT_DONE));
+	writeRegister(f, register, low, high);
 	storeTags(f, tags.or(Value.i32(1).shl(register)));
 	storeStatus(f, statusAfter(status, flags, Value.i32(7)));
-	f.return(Value.i32(1));
-});
+	f.return(DONE);
+}
+
+/** (low, high): pushes a value. */
+export const push = stackRoutine("push", [i64, i32], (f) =>
+	pushAndReturn(f, { low: f.parameter(0).get, high: f.parameter(1).get }),
+);
+
+/** (bits): pushes a value from memory. */
+const pushFrom = (format: string, convert: Conversion) =>
+	stackRoutine(`push.${format}`, [i64], (f) => pushAndReturn(f, convert(f, f.parameter(0).get)));
+
+export const pushSingle = pushFrom("single", fromSingle);
+export const pushDouble = pushFrom("double", fromDouble);
+export const pushInteger = pushFrom("integer", fromInteger);
 
 /** (index): pushes ST(index). */
-export const pushRegister = stackRoutine("pushRegister", [i32], (f, link) => {
+export const pushRegister = stackRoutine("pushRegister", [i32], (f) => {
 	const register = f.let(registerNumber(statusWord(f), f.parameter(0).get));
 	requireValid(f, tagWord(f), register);
-	const { low, high } = readRegister(f, register);
-	f.return(f.call(link(push), [low, high]));
+	pushAndReturn(f, readRegister(f, register));
 });
 
 /** (index, pops): copies ST(0) to ST(index). */
@@ -77,7 +92,7 @@ export const copyTop = stackRoutine("copyTop", [i32, i32], (f) => {
 	writeRegister(f, destination, low, high);
 	storeTags(f, tags.or(Value.i32(1).shl(destination)).and(pops.shl(top).not()));
 	storeStatus(f, statusAfter(status, NOTHING, pops));
-	f.return(Value.i32(1));
+	f.return(DONE);
 });
 
 /** () → low, high: ST(0) as it lies there, for FSTP to memory; `high` is negative when that is the helper's. */
@@ -107,12 +122,12 @@ export const exchange = stackRoutine("exchange", [i32], (f) => {
 	writeRegister(f, top, b.low, b.high);
 	writeRegister(f, other, a.low, a.high);
 	storeStatus(f, status.and(~Status.c1));
-	f.return(Value.i32(1));
+	f.return(DONE);
 });
 
 /** (condition, index): copies ST(index) to ST(0) when the condition holds. */
 export const conditionalCopy = stackRoutine("conditionalCopy", [i32, i32], (f) => {
-	const status = statusWord(f);
+	const status = readyStatus(f);
 	const top = f.let(registerNumber(status, 0));
 	const other = f.let(registerNumber(status, f.parameter(1).get));
 	requireValid(f, tagWord(f), top, other);
@@ -120,7 +135,7 @@ export const conditionalCopy = stackRoutine("conditionalCopy", [i32, i32], (f) =
 		const { low, high } = readRegister(f, other);
 		writeRegister(f, top, low, high);
 	});
-	f.return(Value.i32(1));
+	f.return(DONE);
 });
 
 /** (kept, changed): FABS and FCHS: sign and exponent of ST(0) are masked and then xor-ed. */
@@ -131,7 +146,7 @@ export const changeSign = stackRoutine("changeSign", [i32, i32], (f) => {
 	const { low, high } = readRegister(f, top);
 	writeRegister(f, top, low, high.and(f.parameter(0).get).xor(f.parameter(1).get));
 	storeStatus(f, status.and(~Status.c1));
-	f.return(Value.i32(1));
+	f.return(DONE);
 });
 
 /** In freeAndRotate. */
@@ -148,7 +163,7 @@ export const freeAndRotate = stackRoutine("freeAndRotate", [i32, i32, i32], (f) 
 	});
 	popTags(f, status, pops);
 	storeStatus(f, statusAfter(status, NOTHING, f.parameter(1).get.add(pops)));
-	f.return(Value.i32(1));
+	f.return(DONE);
 });
 
 /** FXAM. */
@@ -178,7 +193,7 @@ export const examine = stackRoutine("examine", [], (f) => {
 	);
 	const conditions = found.get.or(high.and(SIGN).ne(0).select(Value.i32(c1), NOTHING));
 	storeStatus(f, status.and(~(c0 | c1 | c2 | c3)).or(conditions));
-	f.return(Value.i32(1));
+	f.return(DONE);
 });
 
 /** (aLow, aHigh, bLow, bHigh) → C3 and C0, and DE, as bits of the status word; negative when the comparison is the helper's. */
@@ -216,7 +231,7 @@ const compareValues: Routine = {
 
 /** Of a comparison: takes C0, C2, C3 as given, or leaves them. */
 function finishComparison(f: FunctionBuilder, found: Value, kept: number, pops: Value): void {
-	f.if(found.ltS(0), () => f.return(NOTHING));
+	f.if(found.ltS(0), () => f.return(NOT_DONE));
 	const flags = found.and(kept | Status.denormal);
 	const status = readyStatus(f, flags);
 	storeStatus(f, statusAfter(status.and(~kept), flags, pops));
@@ -235,10 +250,10 @@ export const compareRegister = stackRoutine("compareRegister", [i32, i32], (f, l
 	const b = readRegister(f, other);
 	const found = f.let(f.call(link(compareValues), [a.low, a.high, b.low, b.high]));
 	finishComparison(f, found, CONDITIONS, f.parameter(1).get);
-	f.return(Value.i32(1));
+	f.return(DONE);
 });
 
-/** (index, pops): FCOMI and so on: gives 1 with C3 and C0 as the comparison has them; those of the status word stay. */
+/** (index, pops): FCOMI and so on: gives C3 and C0 as the comparison has them; those of the status word stay. */
 export const compareToFlags = stackRoutine("compareToFlags", [i32, i32], (f, link) => {
 	const status = statusWord(f);
 	const top = f.let(registerNumber(status, 0));
@@ -248,15 +263,22 @@ export const compareToFlags = stackRoutine("compareToFlags", [i32, i32], (f, lin
 	const b = readRegister(f, other);
 	const found = f.let(f.call(link(compareValues), [a.low, a.high, b.low, b.high]));
 	finishComparison(f, found, 0, f.parameter(1).get);
-	f.return(found.and(CONDITIONS).or(1));
+	f.return(found.and(CONDITIONS));
 });
 
-/** (low, high, pops): compares ST(0) with a value. */
-export const compareValue = stackRoutine("compareValue", [i64, i32, i32], (f, link) => {
-	const top = f.let(registerNumber(statusWord(f), 0));
-	requireValid(f, tagWord(f), top);
-	const a = readRegister(f, top);
-	const found = f.let(f.call(link(compareValues), [a.low, a.high, f.parameter(0).get, f.parameter(1).get]));
-	finishComparison(f, found, CONDITIONS, f.parameter(2).get);
-	f.return(Value.i32(1));
-});
+function compareWith(name: string, convert: Conversion): Routine {
+	return stackRoutine(`compare.${name}`, [i64, i32], (f, link) => {
+		const top = f.let(registerNumber(statusWord(f), 0));
+		requireValid(f, tagWord(f), top);
+		const a = readRegister(f, top);
+		const b = convert(f, f.parameter(0).get);
+		const found = f.let(f.call(link(compareValues), [a.low, a.high, b.low, b.high]));
+		finishComparison(f, found, CONDITIONS, f.parameter(1).get);
+		f.return(DONE);
+	});
+}
+
+/** (bits, pops): compares ST(0) with a value from memory. */
+export const compareSingle = compareWith("single", fromSingle);
+export const compareDouble = compareWith("double", fromDouble);
+export const compareInteger = compareWith("integer", fromInteger);

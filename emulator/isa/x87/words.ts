@@ -1,5 +1,5 @@
 // The words of the x87 state as generated code reads and changes them (SDM Vol. 1 §8.1). A routine does what goes well
-// with all its exceptions masked, and tells with 0 that it has changed nothing and that the helper has to do it.
+// with all its exceptions masked; its last result is negative when it has changed nothing and the helper has to do it.
 
 import type { FunctionBuilder } from "../emit/function-builder.ts";
 import { Value, ValueType } from "../emit/value.ts";
@@ -41,6 +41,10 @@ export const BIAS = 16383;
 export const INTEGER_BIT = 1n << 63n;
 /** In the upper word of an operand from memory, above sign and exponent: it was denormal there. */
 export const WAS_DENORMAL = 0x10000;
+
+/** A last result of a routine: nothing has been changed, the helper has to do it. */
+export const NOT_DONE = Value.i32(-1);
+export const DONE = Value.i32(0);
 
 const HERE = Value.i32(0);
 
