@@ -59,6 +59,8 @@ export interface LaunchArguments {
 	readonly io?: "direct" | "split" | "passthrough";
 	/** Guest memory: bytes, or a number with the suffix K, M or G. Default "256M". */
 	readonly memory?: number | string;
+	/** 1 to 8; more than one under "none". Default 1. */
+	readonly processors?: number;
 	readonly initrd?: string;
 	/** Kernel command line. */
 	readonly append?: string;

@@ -63,6 +63,7 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 	const append = args.optionalString("append");
 	const domain0Append = args.optionalString("domain0Append");
 	const iommu = args.optionalBoolean("iommu");
+	const processors = args.optionalInteger("processors", 1);
 	if (mmu === "ept" && vmm !== "hvm")
 		throw new RequestError(`launch: "mmu": "ept" needs "vmm": "hvm"; it is "${vmm}".`);
 	const devices = args.strings("devices").map((device) => {
@@ -92,6 +93,7 @@ export function readLaunchConfiguration(args: RequestArguments): LaunchConfigura
 			...(append === undefined ? {} : { append }),
 			...(domain0Append === undefined ? {} : { domain0Append }),
 			...(iommu === undefined ? {} : { iommu }),
+			...(processors === undefined ? {} : { processors }),
 			...(devices.length === 0 ? {} : { devices }),
 		},
 		symbolFiles: args

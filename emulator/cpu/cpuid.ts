@@ -40,6 +40,14 @@ export const DEFAULT_FEATURES: ProcessorFeatures = {
 	vmx: true,
 };
 
+/** Where a processor stands among those of its machine: all are cores of one package, their APIC IDs are their numbers. */
+export interface Topology {
+	readonly id: number;
+	readonly count: number;
+}
+
+export const ONE_PROCESSOR: Topology = { id: 0, count: 1 };
+
 /** Bits of CR4 that may be set. */
 export function supportedCr4(features: ProcessorFeatures): number {
 	return (
@@ -116,6 +124,11 @@ const INVPCID = 1 << 10;
 /** CPUID.(EAX=0DH,ECX=1):EAX. */
 const XSAVEOPT = 1 << 0;
 const VMX = 1 << 5;
+/** CPUID.1:EDX: more than one logical processor in the package. */
+const HTT = 1 << 28;
+/** CPUID.0BH:ECX: types of levels. */
+const LEVEL_SMT = 1 << 8;
+const LEVEL_CORE = 2 << 8;
 /** CPUID.1:ECX, with a local APIC. */
 const APIC_FEATURES = { X2APIC: 1 << 21, TSC_DEADLINE: 1 << 24 } as const;
 /** CPUID.80000001H:EDX. */
@@ -143,6 +156,7 @@ export class Cpuid {
 	constructor(
 		private readonly core: ProcessorCore,
 		private readonly features: ProcessorFeatures,
+		private readonly topology = ONE_PROCESSOR,
 	) {}
 
 	/** The registers that CPUID gives for EAX = `leaf` and ECX = `subleaf`. @param context of the processor that asks, when it is another */
@@ -153,7 +167,7 @@ export class Cpuid {
 			case 0:
 				return [HIGHEST_BASIC, characters(VENDOR, 0), characters(VENDOR, 8), characters(VENDOR, 4)];
 			case 1: {
-				// CLFLUSH line of 8 quadwords; APIC id 0. The APIC bit follows the global enable of IA32_APIC_BASE (SDM Vol. 3A §10.4.3).
+				// CLFLUSH line of 8 quadwords; number of logical processors in the package, if there are several; initial APIC ID. The APIC bit follows the global enable of IA32_APIC_BASE (SDM Vol. 3A §10.4.3).
 				const enabled = features.apic && (state.i32[apicBaseSlot >> 2]! & 0x800) !== 0;
 				const more =
 					union(MORE_FEATURES) |
@@ -162,13 +176,17 @@ export class Cpuid {
 					(features.pcid ? PCID : 0) |
 					(features.xsave ? XSAVE : 0) |
 					(context.cr4 & Cr4.OSXSAVE ? OSXSAVE : 0);
-				return [PROCESSOR_SIGNATURE, 0x0800, more, union(BASIC_FEATURES) | (enabled ? APIC : 0)];
+				const { id, count } = this.topology;
+				const several = count > 1;
+				const numbers = (id << 24) | ((several ? count : 0) << 16) | 0x0800;
+				const basic = union(BASIC_FEATURES) | (enabled ? APIC : 0) | (several ? HTT : 0);
+				return [PROCESSOR_SIGNATURE, numbers, more, basic];
 			}
 			case 2:
 				// L1 data 32 KBytes, L1 code 32 KBytes, L2 2 MBytes (Table 3-12).
 				return [0x01, 0, 0, 0x2c307d];
 			case 4:
-				return CACHES[subleaf] ?? [0, 0, 0, 0];
+				return this.caches(subleaf);
 			case 7: {
 				const bits =
 					(features.fsgsbase ? 1 : 0) |
@@ -183,9 +201,10 @@ export class Cpuid {
 			case 8:
 			case 9:
 			case 0xa:
-			case 0xb:
 			case 0xc:
 				return [0, 0, 0, 0];
+			case 0xb:
+				return this.levels(subleaf);
 			case 0xd:
 				return features.xsave ? this.extendedState(subleaf) : [0, 0, 0, 0];
 			case 0x80000000:
@@ -218,6 +237,30 @@ export class Cpuid {
 				// Beyond the highest leaf: the data of the highest basic leaf.
 				return this.query(HIGHEST_BASIC, subleaf, context);
 		}
+	}
+
+	/** Bits of an APIC ID that tell the processors of the package apart. */
+	private get idBits(): number {
+		return 32 - Math.clz32(this.topology.count - 1);
+	}
+
+	/** Leaf 4: the third cache is shared by all processors (EAX[25:14]); EAX[31:26] is the highest core ID of the package. */
+	private caches(subleaf: number): Leaf {
+		const cache = CACHES[subleaf];
+		if (!cache) return [0, 0, 0, 0];
+		const highest = (1 << this.idBits) - 1;
+		const [eax, ebx, ecx, edx] = cache;
+		return [eax | (highest << 26) | ((subleaf === 2 ? highest : 0) << 14), ebx, ecx, edx];
+	}
+
+	/** Leaf 0BH, extended topology (SDM Vol. 3A §8.9.1): one thread a core, all cores in one package. Zeros for one processor. */
+	private levels(subleaf: number): Leaf {
+		const { id, count } = this.topology;
+		if (count === 1) return [0, 0, 0, 0];
+		const number = subleaf & 0xff;
+		if (number === 0) return [0, 1, LEVEL_SMT, id];
+		if (number === 1) return [this.idBits, count, LEVEL_CORE | 1, id];
+		return [0, 0, number, id];
 	}
 
 	/** Leaf 0DH: the state that XSAVE saves, and the size of its area for XCR0 as it is and at most (SDM Vol. 1 §13.2). */

@@ -50,14 +50,32 @@ export class InitSignals {
 		return this.get(this.inGuest ? VmxWord.waitForSipi : InitWord.waiting) !== 0;
 	}
 
-	/** An INIT signal has come. */
-	signal(): void {
-		this.set(InitWord.pending, 1);
+	/** An INIT signal has come. @param at where the processor's state lies: at 0 while it runs */
+	signal(at = 0): void {
+		const { i32 } = this.core.state;
+		i32[(at + InitWord.pending) >> 2] = 1;
+		i32[(at + InitWord.startUp) >> 2] = 0;
 	}
 
-	/** A start-up IPI has come: discarded unless the processor waits for it. */
-	startUp(vector: number): void {
-		if (this.waits) this.set(InitWord.startUp, vector + 1);
+	/** A start-up IPI has come: discarded unless the processor waits for it when it comes to it, after an INIT signal that came before. */
+	startUp(vector: number, at = 0): void {
+		this.core.state.i32[(at + InitWord.startUp) >> 2] = vector + 1;
+	}
+
+	/** The processor waits for a start-up IPI: power-on, when it is not the first. */
+	awaitStartUp(): void {
+		this.set(InitWord.waiting, 1);
+	}
+
+	/** Whether take() may have something to do, for a processor whose state lies at `at`. */
+	isDue(at: number): boolean {
+		const { i32 } = this.core.state;
+		return (i32[(at + InitWord.pending) >> 2]! | i32[(at + InitWord.startUp) >> 2]!) !== 0;
+	}
+
+	/** `waits`, outside VMX non-root operation, for a processor whose state lies at `at`. */
+	waitsAt(at: number): boolean {
+		return this.core.state.i32[(at + InitWord.waiting) >> 2] !== 0;
 	}
 
 	/**
@@ -67,20 +85,22 @@ export class InitSignals {
 	 */
 	take(): boolean | undefined {
 		const startUp = this.get(InitWord.startUp);
-		if (startUp !== 0) {
+		const blocked = this.vmx?.mode === VmxMode.root || (this.inGuest && this.waits);
+		const initDue = this.get(InitWord.pending) !== 0 && !blocked;
+		if (startUp !== 0 && !initDue) {
 			this.set(InitWord.startUp, 0);
 			if (this.waits) return this.begin(startUp - 1);
 		}
-		if (this.get(InitWord.pending) === 0 || this.vmx?.mode === VmxMode.root) return undefined;
+		if (!initDue) return undefined;
 		const { vmx } = this;
 		if (vmx?.nonRoot) {
-			if (this.waits) return undefined;
 			this.set(InitWord.pending, 0);
 			return vmx.exit(new VmExit(ExitReasonNumber.initSignal), undefined);
 		}
 		const waits = !this.surroundings.isBootstrap();
 		this.surroundings.initialize();
 		this.set(InitWord.waiting, waits ? 1 : 0);
+		this.set(InitWord.startUp, waits ? startUp : 0);
 		return true;
 	}
 

@@ -8,7 +8,14 @@ import type { TlbState, TranslationLookasideBuffer } from "../engine/translation
 import { Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { ControlRegisters } from "./control-registers.ts";
 import { ProcessorCore } from "./core.ts";
-import { Cpuid, DEFAULT_FEATURES, type ProcessorFeatures, supportedCr4 } from "./cpuid.ts";
+import {
+	Cpuid,
+	DEFAULT_FEATURES,
+	ONE_PROCESSOR,
+	type ProcessorFeatures,
+	supportedCr4,
+	type Topology,
+} from "./cpuid.ts";
 import { DebugRegisters, Dr6 } from "./debug-registers.ts";
 import { descriptorInstructions } from "./descriptor-instructions.ts";
 import { DebugException } from "./exceptions.ts";
@@ -21,7 +28,7 @@ import { InterruptDelivery } from "./interrupt-delivery.ts";
 import { InterruptReturn } from "./interrupt-return.ts";
 import type { LocalApicPort } from "./local-apic-port.ts";
 import type { AccessWatch } from "./memory-access.ts";
-import { ModelSpecificRegisters } from "./model-specific-registers.ts";
+import { apicBaseSlot, ModelSpecificRegisters } from "./model-specific-registers.ts";
 import type { LargePageMarks } from "./paging.ts";
 import { type PortBus, PortIo } from "./port-io.ts";
 import { Activity, Internal } from "./processor-state.ts";
@@ -46,6 +53,10 @@ export interface ProcessorSurroundings {
 	readonly features?: Partial<ProcessorFeatures>;
 	/** Makes the run loop look at what is due: VMX operation has changed. */
 	readonly attention?: () => void;
+	/** Number and count of the machine's processors; one when left out. */
+	readonly topology?: Topology;
+	/** PAUSE was executed while State.pauseTrap says that another processor waits for its turn. */
+	readonly yields?: () => void;
 	/** FERR# is asserted (IRQ 13 in a PC): an x87 exception while CR0.NE is clear. */
 	readonly ferr?: () => void;
 }
@@ -74,6 +85,7 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	/** Absent when the processor has no VMX. */
 	readonly vmx: Vmx | undefined;
 	readonly init: InitSignals;
+	private readonly topology: Topology;
 	/** Watches of debuggers and the VMM; the debug registers' own comes with them. */
 	private watches: readonly AccessWatch[] = [];
 	/** The debug registers are among the watches. */
@@ -93,7 +105,8 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		this.debug = new DebugRegisters(core);
 		this.control = new ControlRegisters(core, features);
 		this.modelSpecific = new ModelSpecificRegisters(core, surroundings.timestamp);
-		this.cpuid = new Cpuid(core, features);
+		this.cpuid = new Cpuid(core, features, surroundings.topology);
+		this.topology = surroundings.topology ?? ONE_PROCESSOR;
 		const far = new FarTransfer(core, tasks, this.delivery);
 		const { jumpFar, jumpFarMemory, callFar, callFarMemory, returnFar } = far;
 		const { moveToDebug, moveFromDebug } = this.debug;
@@ -123,7 +136,11 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 			...this.control.helpers,
 			...this.modelSpecific.helpers,
 			...ports.helpers,
-			pause: () => Outcome.next,
+			pause: (record) => {
+				if (!surroundings.yields) return Outcome.next;
+				surroundings.yields();
+				return core.operands.advance(record, Outcome.exit);
+			},
 			cpuid: this.cpuid.cpuid,
 			iret: new InterruptReturn(core, tasks).iret,
 			jumpFar,
@@ -166,12 +183,16 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 		this.reset();
 	}
 
-	/** Power-on (SDM Vol. 3A §9.1). */
+	/** Power-on (SDM Vol. 3A §9.1). The first processor begins; the others wait for a start-up IPI (§8.4.3). */
 	reset(): void {
-		this.core.state.reset();
+		const { state } = this.core;
+		state.reset();
 		this.modelSpecific.reset();
 		this.vmx?.reset();
 		this.applyWatches();
+		if (this.topology.id === 0) return;
+		state.i64[apicBaseSlot >> 3]! &= ~APIC_BASE_BSP;
+		this.init.awaitStartUp();
 	}
 
 	/** The state after INIT (SDM Vol. 3A Table 9-1). */
@@ -191,13 +212,10 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 	}
 
 	/**
-	 * Makes everything follow from the state bytes that were replaced as a whole. The TLB is as in the snapshot, unless pages are watched,
-	 * which must not be in it. @param putBack replaces the bytes of state and TLB
+	 * Restores what does not lie in the processor's bytes, after restored() and with the bytes as they are to be. The TLB is as in the
+	 * snapshot, unless pages are watched, which must not be in it.
 	 */
-	restore({ tlb, paging, delivered }: ProcessorExtras, putBack: () => void): void {
-		putBack();
-		this.restored();
-		putBack();
+	restoreExtras({ tlb, paging, delivered }: ProcessorExtras): void {
 		this.core.state.tlb.restore(tlb);
 		this.core.paging.restore(paging);
 		this.delivery.delivered = delivered;

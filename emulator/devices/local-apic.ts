@@ -397,6 +397,11 @@ export class LocalApic implements Device, RegisterBlock, ApicTarget {
 		this.writeRegister(LVT_LINT1, DeliveryMode.nonMaskable << 8);
 	}
 
+	/** The processor's number, which is its initial APIC ID. */
+	get number(): number {
+		return this.apicId;
+	}
+
 	/** What INIT does (section 11.4.7.3): as power-on, but APIC ID and IA32_APIC_BASE stay. */
 	initialize(): void {
 		const { base, id } = this.state;

@@ -31,7 +31,9 @@ export class ExecutionEngine implements InterpreterCalls {
 	/** Compiled code; undefined when everything is interpreted. */
 	readonly regions: RegionCache | undefined;
 	private readonly run: (record: number) => number;
-	private readonly helpers: readonly Helper[];
+	private helpers: readonly Helper[];
+	/** Those of each processor that was selected once. */
+	private readonly helpersOf = new Map<ProcessorHooks, readonly Helper[]>();
 	/** Instructions retired before the current call into generated code. */
 	private retiredBefore = 0;
 	private granted = 0;
@@ -57,20 +59,41 @@ export class ExecutionEngine implements InterpreterCalls {
 	constructor(
 		private readonly physical: PhysicalMemory,
 		private readonly tlb: TranslationLookasideBuffer,
-		private readonly hooks: ProcessorHooks,
+		private hooks: ProcessorHooks,
 		tier: EngineTier = "compiled",
 	) {
 		const set = instructionSet();
 		this.code = new CodeCache(physical, tlb, new RecordDecoder(physical, set.decodeTables));
-		const builtIn = builtInHelpers(physical);
-		this.helpers = set.helperNames.map((name) => {
+		this.helpers = this.helpersFor(hooks);
+		const interpreter = interpreterIn(physical.memory, this);
+		this.run = interpreter.run;
+		if (tier === "compiled") this.regions = new RegionCache(physical, this.code, interpreter, set);
+	}
+
+	private helpersFor(hooks: ProcessorHooks): readonly Helper[] {
+		const known = this.helpersOf.get(hooks);
+		if (known) return known;
+		const builtIn = builtInHelpers(this.physical);
+		const helpers = instructionSet().helperNames.map((name) => {
 			const helper = hooks.helpers[name] ?? builtIn[name];
 			if (!helper) throw new Error(`The processor has no helper "${name}"`);
 			return helper;
 		});
-		const interpreter = interpreterIn(physical.memory, this);
-		this.run = interpreter.run;
-		if (tier === "compiled") this.regions = new RegionCache(physical, this.code, interpreter, set);
+		this.helpersOf.set(hooks, helpers);
+		return helpers;
+	}
+
+	/**
+	 * Another processor runs from now on: its state is in its place. Not while code runs.
+	 * @param passBreakpoint what the last call of its kind, or passBreakpoint(), said for it
+	 * @returns the same of the processor that ran
+	 */
+	select(hooks: ProcessorHooks, passBreakpoint: boolean): boolean {
+		const before = this.skipBreakpoint;
+		this.hooks = hooks;
+		this.helpers = this.helpersFor(hooks);
+		this.skipBreakpoint = passBreakpoint;
+		return before;
 	}
 
 	/** Instructions retired by each tier. */

@@ -16,28 +16,55 @@ export interface TlbState {
 	readonly flushes: number;
 }
 
+/** What the buffers of processors in one memory share. */
+interface SharedGenerations {
+	/** The highest generation that was ever used; those below it that are not in the buffers' `contexts` are not used again. */
+	newest: number;
+	readonly members: TranslationLookasideBuffer[];
+}
+
 export class TranslationLookasideBuffer {
 	private generation = 1;
-	/** The highest generation that was ever used; those below it that are not in `contexts` are not used again. */
-	private newest = 1;
+	private readonly shared: SharedGenerations;
 	/** Generations of process-context identifiers other than the current one whose translations are still known. */
 	private readonly contexts = new Map<number, number>();
 	fills = 0;
 	flushes = 0;
 
-	constructor(private readonly physical: PhysicalMemory) {
-		this.clear();
+	/**
+	 * State.tlbContext and State.jumpContext are those of this buffer's processor. Processors of one machine share the entries and are
+	 * told apart by their generations; one at a time runs.
+	 */
+	private selected = true;
+
+	/** @param other the buffer of another processor in the same memory; this one is not the selected one then */
+	constructor(
+		private readonly physical: PhysicalMemory,
+		other?: TranslationLookasideBuffer,
+	) {
+		this.shared = other?.shared ?? { newest: 1, members: [] };
+		this.shared.members.push(this);
+		if (other) {
+			this.selected = false;
+			this.beginGeneration();
+		} else this.clear();
+	}
+
+	/** The state in memory is that of this buffer's processor from now on, or no longer. */
+	select(selected: boolean): void {
+		this.selected = selected;
+		if (selected) this.updateContext();
 	}
 
 	/** What does not lie in the memory that the entries lie in. */
 	save(): TlbState {
-		const { generation, newest, contexts, fills, flushes } = this;
-		return { generation, newest, contexts: [...contexts], fills, flushes };
+		const { generation, shared, contexts, fills, flushes } = this;
+		return { generation, newest: shared.newest, contexts: [...contexts], fills, flushes };
 	}
 
 	restore({ generation, newest, contexts, fills, flushes }: TlbState): void {
 		this.generation = generation;
-		this.newest = newest;
+		this.shared.newest = newest;
 		this.contexts.clear();
 		for (const [identifier, known] of contexts) this.contexts.set(identifier, known);
 		this.fills = fills;
@@ -55,6 +82,7 @@ export class TranslationLookasideBuffer {
 
 	/** Sets the context words after CPL, code size or the generation has changed. */
 	updateContext(): void {
+		if (!this.selected) return;
 		const { i32, i64 } = this.physical;
 		const user = i32[State.cpl / 4] === 3 ? 1 : 0;
 		i64[State.tlbContext / 8] = BigInt((this.generation << 1) | user);
@@ -69,12 +97,16 @@ export class TranslationLookasideBuffer {
 
 	private beginGeneration(): void {
 		this.flushes++;
-		if (++this.newest === GENERATIONS) {
-			this.newest = 1;
-			this.contexts.clear();
+		const { shared } = this;
+		if (++shared.newest === GENERATIONS) {
 			this.clear();
-		}
-		this.generation = this.newest;
+			// Every buffer begins anew with a generation of its own; the others' words follow when they are selected.
+			shared.newest = 0;
+			for (const member of shared.members) {
+				member.contexts.clear();
+				member.generation = ++shared.newest;
+			}
+		} else this.generation = shared.newest;
 		this.updateContext();
 	}
 

@@ -72,7 +72,7 @@ export const State = {
 	 * n + 8 when it has base 0.
 	 */
 	flatSegments: 0x258,
-	/** i32: nonzero when PAUSE may cause a VM exit. */
+	/** i32: nonzero when PAUSE may cause a VM exit, or (bit 0, see PAUSE_YIELDS) ends the processor's turn. */
 	pauseTrap: 0x25c,
 	/** 16 × 16 bytes. */
 	xmm: 0x280,
@@ -115,6 +115,9 @@ export const State = {
 	end: 0x800,
 } as const;
 
+/** Where the states of those processors of a machine lie that do not run now, by the processor's number: each `size` bytes. */
+export const SavedStates = { base: 0x1000, size: State.end, count: 8 } as const;
+
 /** Words beside the state that the engine and generated code use between themselves. */
 export const EngineWord = {
 	/** i32: first record of the block that did not fit into the rest of the fuel. */
@@ -122,6 +125,9 @@ export const EngineWord = {
 	/** i64: instructions that compiled regions have retired. */
 	compiledInstructions: 0x810,
 } as const;
+
+/** Bit 0 of State.pauseTrap: another processor waits for its turn. */
+export const PAUSE_YIELDS = 1;
 
 /** Bytes from the start of the memory to the slot of a segment register. */
 export function segmentSlot(segment: SegmentIndex): number {

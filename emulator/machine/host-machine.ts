@@ -1,9 +1,9 @@
-// The host: one processor, memory, devices, and the loop that gives each its turn. It knows nothing of a VMM.
+// The host: processors, memory, devices, and the loop that gives each its turn. It knows nothing of a VMM.
 //
-// Virtual time is the count of retired instructions, one nanosecond each, plus the time that the processor stood halted:
-// while it is halted, time moves at once to the next alarm. So nothing here depends on the host's clock.
+// Virtual time is the count of the instructions that all processors have retired, one nanosecond each, plus the time that all stood
+// halted: then time moves at once to the next alarm. So nothing here depends on the host's clock.
 
-import { ArchitecturalProcessor } from "../cpu/processor.ts";
+import { ArchitecturalProcessor, type ProcessorExtras } from "../cpu/processor.ts";
 import { Activity, Internal } from "../cpu/processor-state.ts";
 import { VmxWord } from "../cpu/vmx/vmx-state.ts";
 import { VirtualClock } from "../devices/clock.ts";
@@ -13,11 +13,12 @@ import { type EngineTier, ExecutionEngine, MOST_DELIVERIES } from "../engine/exe
 import { ExitReason } from "../engine/exit-reason.ts";
 import { PageKind, PhysicalMemory, type RecycledMemory } from "../engine/physical-memory.ts";
 import { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
-import { State } from "../isa/state.ts";
+import { SavedStates, State } from "../isa/state.ts";
 import { dmaMemory } from "./dma-memory.ts";
 import type { FirmwareRom } from "./firmware-rom.ts";
 import type { OptionalDeviceConfiguration } from "./optional-devices.ts";
 import { PcDevices } from "./pc-devices.ts";
+import { ProcessorTurns, type TurnState } from "./processor-turns.ts";
 
 /** Why HostMachine.run() returned before its budget was used up. */
 export type HostStop =
@@ -35,6 +36,8 @@ export type HostStop =
 export interface HostConfiguration {
 	/** Bytes of RAM from address 0, a multiple of 4096. */
 	readonly memoryBytes: number;
+	/** How many processors there are, at most SavedStates.count; one when left out. */
+	readonly processors?: number | undefined;
 	/** Memory of a host that is no longer used; see PhysicalMemory. */
 	readonly recycled?: RecycledMemory | undefined;
 	/** What runs the code; the default is "compiled", which compiles what is hot and interprets the rest. */
@@ -63,7 +66,11 @@ export class HostMachine {
 	readonly tlb: TranslationLookasideBuffer;
 	readonly clock = new VirtualClock();
 	readonly devices: PcDevices;
-	readonly processor: ArchitecturalProcessor;
+	/** The processor that runs: it has the turn, and its state is in its place. */
+	processor: ArchitecturalProcessor;
+	/** All, by number; the first is the bootstrap processor. */
+	readonly processors: readonly ArchitecturalProcessor[];
+	readonly turns: ProcessorTurns;
 	readonly engine: ExecutionEngine;
 	/** Nanoseconds of virtual time in which no instruction retired. */
 	private idle = 0;
@@ -73,23 +80,28 @@ export class HostMachine {
 	private pending: HostStop | undefined;
 	/** Interrupts and alarms wait while this is set: the debugger steps. */
 	holdInterrupts = false;
+	/** The processor that runs keeps the turn: the debugger steps it, and holds the others. */
+	onlyThis = false;
 
 	constructor(configuration: HostConfiguration) {
 		const { firmware } = configuration;
 		this.physical = new PhysicalMemory(configuration.memoryBytes, firmware?.bytes.length, configuration.recycled);
 		this.tlb = new TranslationLookasideBuffer(this.physical);
+		const count = configuration.processors ?? 1;
+		const numbers = [...new Array(count).keys()];
 		this.devices = new PcDevices({
 			clock: this.clock,
 			memoryBytes: configuration.memoryBytes,
-			interruptRequest: (asserted) => this.setInterruptRequest(asserted),
-			nonMaskableInterrupt: () => this.raiseNmi(),
-			initSignal: () => {
-				this.processor.init.signal();
-				this.engine.stopAfterInstruction();
+			processors: count,
+			interruptRequest: (asserted, number) => this.setInterruptRequest(asserted, number),
+			nonMaskableInterrupt: (number) => this.raiseNmi(number),
+			initSignal: (number) => {
+				this.processors[number]!.init.signal(this.turns.stateAt(number));
+				this.hasCome(number);
 			},
-			startUp: (vector) => {
-				this.processor.init.startUp(vector);
-				this.engine.stopAfterInstruction();
+			startUp: (vector, number) => {
+				this.processors[number]!.init.startUp(vector, this.turns.stateAt(number));
+				this.hasCome(number);
 			},
 			reset: () => {
 				configuration.onReset();
@@ -104,32 +116,50 @@ export class HostMachine {
 			optional: configuration.optional && { ...configuration.optional, memory: this.busMasterMemory() },
 			shadowMemory: (pam) => {
 				firmware?.shadow(this.physical, pam);
-				this.tlb.flush();
+				for (const { core } of this.processors) core.tlb.flush();
 			},
-			timeOfTsc: (tsc) => Number(tsc) - this.timestampOffset,
+			timeOfTsc: (tsc, number) => Number(tsc) - this.timestampOffset(number),
 		});
 		this.physical.bus = this.devices.memory;
 		firmware?.install(this.physical);
 		// The window of the graphics adapter is not RAM.
 		this.physical.kind.fill(PageKind.mmio, 0xa0, 0xc0);
-		this.processor = new ArchitecturalProcessor({
-			physical: this.physical,
-			tlb: this.tlb,
-			ports: this.devices.ports,
-			timestamp: () => this.now(),
-			retired: () => this.engine.retired,
-			instructionLength: () => this.engine.faultingLength,
-			ferr: () => this.devices.coprocessorError.assert(),
-			attention: () => this.engine?.stopAfterInstruction(),
-		});
-		this.processor.connectLocalApic(this.devices.localApicPort);
-		this.processor.onInitialized = () => this.devices.localApic.initialize();
+		this.processors = numbers.map((id) => this.makeProcessor(id, count));
+		this.processor = this.processors[0]!;
+		this.turns = new ProcessorTurns(
+			this.physical,
+			this.processors,
+			() => this.engine,
+			(number) => {
+				this.processor = this.processors[number]!;
+				this.devices.selectProcessor(number);
+			},
+		);
 		this.engine = new ExecutionEngine(this.physical, this.tlb, this.processor, configuration.engine);
 		// An alarm that an instruction of the slice asks for comes at its moment, wherever the slice ends.
 		this.clock.onAlarm = (time) => {
 			if (time < this.sliceEnd) this.engine.stopAfterInstruction();
 		};
 		this.powerOn();
+	}
+
+	private makeProcessor(id: number, count: number): ArchitecturalProcessor {
+		const processor = new ArchitecturalProcessor({
+			physical: this.physical,
+			tlb: id === 0 ? this.tlb : new TranslationLookasideBuffer(this.physical, this.tlb),
+			ports: this.devices.ports,
+			timestamp: () => this.now(),
+			// Shadows of STI and MOV SS end with the processor's own instructions.
+			retired: count === 1 ? () => this.engine.retired : () => this.turns.retired,
+			instructionLength: () => this.engine.faultingLength,
+			ferr: () => this.devices.coprocessorError.assert(),
+			attention: () => this.engine?.stopAfterInstruction(),
+			topology: { id, count },
+			...(count === 1 ? {} : { yields: () => this.turns.yield() }),
+		});
+		processor.connectLocalApic(this.devices.localApicPortOf(id));
+		processor.onInitialized = () => this.devices.localApics[id]!.initialize();
+		return processor;
 	}
 
 	/** Called after a bus master wrote memory (host-physical address, bytes); a VMM keeps copies that it has to drop. */
@@ -150,7 +180,9 @@ export class HostMachine {
 	/** The state after power-on. RAM keeps its bytes; a loader writes what it needs. */
 	powerOn(): void {
 		this.idle = 0;
+		this.turns.load(0);
 		this.engine.setRetired(0);
+		this.turns.clear();
 		this.clock.restore(0);
 		this.reset();
 	}
@@ -169,19 +201,42 @@ export class HostMachine {
 		this.clock.restore(retired + idle);
 	}
 
+	/**
+	 * Makes everything follow from the bytes of the processors' states and the TLB that a snapshot has kept.
+	 * @param putBack replaces those bytes
+	 */
+	restoreProcessors(extras: readonly ProcessorExtras[], turns: TurnState, putBack: () => void): void {
+		const { u8 } = this.physical;
+		for (const [number, processor] of this.processors.entries()) {
+			putBack();
+			const at = SavedStates.base + number * SavedStates.size;
+			if (number !== turns.current) u8.copyWithin(0, at, at + SavedStates.size);
+			for (const { core } of this.processors) core.tlb.select(core === processor.core);
+			processor.restored();
+		}
+		putBack();
+		for (const [number, processor] of this.processors.entries()) processor.restoreExtras(extras[number]!);
+		this.turns.restore(turns, this.engine.retired);
+	}
+
 	/** The reset line was pulled: processor and devices begin anew, memory keeps its bytes, and virtual time goes on. */
 	reset(): void {
 		this.pending = undefined;
-		this.processor.reset();
+		for (const [number, processor] of this.processors.entries()) {
+			this.turns.load(number);
+			processor.reset();
+		}
+		this.turns.give(0);
 		this.devices.reset();
 		this.engine.code.flush();
 	}
 
-	/** What the time-stamp counter is ahead of virtual time. */
-	private get timestampOffset(): number {
+	/** What the time-stamp counter of a processor is ahead of virtual time. */
+	private timestampOffset(number: number): number {
 		const { i64 } = this.physical;
+		const at = this.turns.stateAt(number);
 		// What a VMX guest's time stamp has on top counts for its instructions alone (SDM Vol. 3C §26.3).
-		return Number(i64[Internal.timestampOffset >> 3]! - i64[VmxWord.timestampOffset >> 3]!);
+		return Number(i64[(at + Internal.timestampOffset) >> 3]! - i64[(at + VmxWord.timestampOffset) >> 3]!);
 	}
 
 	/** Virtual time in nanoseconds, to the current instruction. */
@@ -195,15 +250,22 @@ export class HostMachine {
 		this.engine.stopAfterInstruction();
 	}
 
-	private setInterruptRequest(asserted: boolean): void {
+	private setInterruptRequest(asserted: boolean, number: number): void {
 		const { i32 } = this.physical;
-		i32[State.interruptRequest >> 2] = asserted ? 1 : 0;
-		if (asserted && i32[State.interruptsEnabled >> 2] !== 0) this.engine?.stopAfterInstruction();
+		const at = this.turns?.stateAt(number) ?? 0;
+		i32[(at + State.interruptRequest) >> 2] = asserted ? 1 : 0;
+		if (asserted && i32[(at + State.interruptsEnabled) >> 2] !== 0) this.hasCome(number);
 	}
 
-	private raiseNmi(): void {
-		this.physical.i32[Internal.nmiPending >> 2] = 1;
-		this.engine.stopAfterInstruction();
+	private raiseNmi(number: number): void {
+		this.physical.i32[(this.turns.stateAt(number) + Internal.nmiPending) >> 2] = 1;
+		this.hasCome(number);
+	}
+
+	/** Something has come to a processor, which is looked at before its next instruction. */
+	private hasCome(number: number): void {
+		if (!this.turns || number === this.turns.current) this.engine?.stopAfterInstruction();
+		else this.turns.woke(number);
 	}
 
 	/**
@@ -218,7 +280,7 @@ export class HostMachine {
 		let fruitless = 0;
 		this.stoodStill = false;
 		const end = this.engine.retired + count;
-		const { processor, engine } = this;
+		const { turns, engine } = this;
 		for (;;) {
 			const stopped = this.takeStop();
 			if (stopped) return stopped;
@@ -227,11 +289,18 @@ export class HostMachine {
 			if (!this.holdInterrupts) {
 				this.clock.advanceTo(this.now());
 				if (this.pending) continue;
+				if (turns.several && turns.left === 0) {
+					if (this.onlyThis) turns.give(turns.current);
+					else turns.next();
+				}
+				const { processor } = this;
 				const taken = this.takeEvent();
 				if (taken === false) return { kind: "shutdown" };
 				if (taken || this.pending) continue;
 				if (processor.activity === Activity.shutdown && !processor.vmx?.active) return { kind: "shutdown" };
 				if (processor.halted) {
+					if (turns.several && this.onlyThis) return undefined;
+					if (turns.several && turns.passOn()) continue;
 					if (!this.skipToAlarm()) return { kind: "halted" };
 					if (++idleAlarms > MOST_IDLE_ALARMS) {
 						this.stoodStill = true;
@@ -240,7 +309,9 @@ export class HostMachine {
 					continue;
 				}
 				slice = Math.min(slice, Math.max(1, this.nextAlarm() - this.now()));
+				if (turns.several) slice = Math.min(slice, turns.left);
 			} else {
+				const { processor } = this;
 				// What belongs to the last instruction does not wait.
 				const exited = processor.vmx?.virtualApic.trapExit() ?? processor.vmx?.events.monitorTrap();
 				if (exited === false) return { kind: "shutdown" };
@@ -250,10 +321,12 @@ export class HostMachine {
 			this.sliceEnd = this.now() + slice;
 			this.clock.live = this.live;
 			const before = engine.retired;
-			const reason = processor.needsSingleSteps ? this.singleStep() : engine.execute(slice);
+			const reason = this.processor.needsSingleSteps ? this.singleStep() : engine.execute(slice);
 			this.clock.live = undefined;
-			if (engine.retired !== before) fruitless = 0;
-			else if (++fruitless > MOST_FRUITLESS) {
+			if (engine.retired !== before) {
+				fruitless = 0;
+				turns.progressed();
+			} else if (++fruitless > MOST_FRUITLESS) {
 				this.stoodStill = true;
 				return undefined;
 			}
@@ -308,7 +381,7 @@ export class HostMachine {
 	private takeExternalInterrupt(): boolean | undefined {
 		const { processor } = this;
 		if (this.physical.i32[State.interruptRequest >> 2] === 0 || !processor.canTakeInterrupt) return undefined;
-		return processor.takeExternalInterrupt(() => this.devices.acknowledge());
+		return processor.takeExternalInterrupt(() => this.devices.acknowledge(this.turns.current));
 	}
 
 	/** One instruction with the debug exceptions before and after it (SDM Vol. 3B §17.3). */
@@ -339,12 +412,18 @@ export class HostMachine {
 		return Math.min(this.clock.nextAlarm(), this.processor.vmx?.events.deadline ?? Number.POSITIVE_INFINITY);
 	}
 
-	/** While halted: moves time to the next alarm. False when there is none, so that nothing can wake the processor. */
+	/** While all are halted: moves time to the next alarm. False when there is none, so that nothing can wake a processor. */
 	private skipToAlarm(): boolean {
-		const alarm = this.nextAlarm();
+		const deadlines = this.processors.map((_, number) => this.preemptionDeadline(number));
+		const alarm = Math.min(this.clock.nextAlarm(), ...deadlines);
 		if (alarm === Number.POSITIVE_INFINITY) return false;
 		this.idle += Math.max(0, alarm - this.now());
 		return true;
+	}
+
+	private preemptionDeadline(number: number): number {
+		const deadline = this.physical.i64[(this.turns.stateAt(number) + VmxWord.preemptionDeadline) >> 3]!;
+		return deadline === -1n ? Number.POSITIVE_INFINITY : Number(deadline);
 	}
 
 	/** The interrupt-enable flag as the run loop sees it. */

@@ -4,6 +4,7 @@ import type { ProcessorExtras } from "../cpu/processor.ts";
 import { JumpCache, RAM_BASE } from "../isa/state.ts";
 import type { HostMachine } from "./host-machine.ts";
 import type { PcDevices } from "./pc-devices.ts";
+import type { TurnState } from "./processor-turns.ts";
 import type { MachineSnapshot } from "./virtual-machine.ts";
 
 const CHUNK = 0x10000;
@@ -14,7 +15,9 @@ export interface HostSnapshot extends MachineSnapshot {
 	readonly idle: number;
 	/** The processor's state and the TLB, then RAM and ROM, in chunks; equal ones are one object. */
 	readonly chunks: readonly Uint8Array[];
-	readonly processor: ProcessorExtras;
+	/** By number; their states lie in the chunks. */
+	readonly processors: readonly ProcessorExtras[];
+	readonly turns: TurnState;
 	readonly devices: readonly unknown[];
 }
 
@@ -46,7 +49,8 @@ export function takeHostSnapshot(host: HostMachine, previous: HostSnapshot | und
 		chunks,
 		retired: host.engine.retired,
 		idle: host.idleTime,
-		processor: host.processor.save(),
+		processors: host.processors.map((processor) => processor.save()),
+		turns: host.turns.save(),
 		devices: saveDevices(host.devices),
 	};
 }
@@ -73,7 +77,7 @@ export function restoreHostSnapshot(host: HostMachine, snapshot: HostSnapshot): 
 	const low = JumpCache.base / CHUNK;
 	for (let index = low; index < all.length; index++) copy(index);
 	u8.fill(0, JumpCache.base, JumpCache.base + JumpCache.entries * JumpCache.entrySize);
-	host.processor.restore(snapshot.processor, () => {
+	host.restoreProcessors(snapshot.processors, snapshot.turns, () => {
 		for (let index = 0; index < low; index++) copy(index);
 	});
 }

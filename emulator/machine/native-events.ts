@@ -13,7 +13,9 @@ export interface WatchedMachine {
 	readonly host: HostMachine;
 	readonly events: VmEventLog;
 	filters(): readonly EventFilter[];
-	/** Linear address of the instruction at which the processor stands. */
+	/** The processor that runs, as stops and events name it. */
+	processor(): number;
+	/** Linear address of the instruction at which it stands. */
 	instruction(): bigint;
 	/** The machine is to stop; false when it is going to stop for something else. */
 	stop(stop: Stop): boolean;
@@ -21,13 +23,14 @@ export interface WatchedMachine {
 
 export class NativeEvents {
 	/** The exception at which the machine stands. */
-	private shown: { readonly linear: bigint; readonly vector: number } | undefined;
+	private shown: { readonly processor: number; readonly linear: bigint; readonly vector: number } | undefined;
 
 	constructor(private readonly machine: WatchedMachine) {
-		const { processor } = machine.host;
-		processor.delivery.onEvent = (vector, errorCode, source, restartable) =>
-			this.seeEvent(vector, errorCode, source, restartable);
-		processor.core.state.onModeChange = (mode, previous) => this.seeMode(mode, previous);
+		for (const processor of machine.host.processors) {
+			processor.delivery.onEvent = (vector, errorCode, source, restartable) =>
+				this.seeEvent(vector, errorCode, source, restartable);
+			processor.core.state.onModeChange = (mode, previous) => this.seeMode(mode, previous);
+		}
 	}
 
 	/** At power-on, and when the machine was put elsewhere. */
@@ -43,8 +46,9 @@ export class NativeEvents {
 	private seeEvent(vector: number, errorCode: number | undefined, source: EventSource, restartable: boolean): boolean {
 		const linear = this.machine.instruction();
 		const { shown } = this;
-		this.shown = undefined;
-		const again = shown?.linear === linear && shown.vector === vector;
+		const processor = this.machine.processor();
+		if (shown?.processor === processor) this.shown = undefined;
+		const again = shown?.processor === processor && shown.linear === linear && shown.vector === vector;
 		if (again) return false;
 		this.record(vector, errorCode, source, linear);
 		const name = source === "external" || source === "nmi" ? "interrupt" : "exception";
@@ -58,7 +62,7 @@ export class NativeEvents {
 		if (matching.length === 0) return false;
 		const stops = this.machine.stop({
 			reason: "event",
-			processor: 1,
+			processor,
 			ids: matching.map(({ id }) => id),
 			event: matching[0]!.event,
 			description: `${describeException(vector, errorCode, source)} at 0x${linear.toString(16)}`,
@@ -67,7 +71,7 @@ export class NativeEvents {
 			...(vector === Vector.pageFault ? { faultAddress: this.faultAddress } : {}),
 		});
 		if (!stops || !restartable || source !== "exception") return false;
-		this.shown = { linear, vector };
+		this.shown = { processor, linear, vector };
 		return true;
 	}
 
@@ -78,28 +82,34 @@ export class NativeEvents {
 
 	private record(vector: number, errorCode: number | undefined, source: EventSource, linear: bigint): void {
 		const { events, host } = this.machine;
+		const processor = this.machine.processor();
 		if (source === "external" || source === "nmi") {
-			events.record("interrupt", source === "nmi" ? "NMI" : `vector ${vector}`, 1, linear);
+			events.record("interrupt", source === "nmi" ? "NMI" : `vector ${vector}`, processor, linear);
 			return;
 		}
 		if (source !== "exception") return;
 		const detail: VmEventField[] = errorCode === undefined ? [] : [{ name: "error code", value: errorCode }];
 		if (vector !== Vector.pageFault) {
-			events.record("exception", exceptionMnemonic(vector), 1, linear, detail);
+			events.record("exception", exceptionMnemonic(vector), processor, linear, detail);
 			return;
 		}
 		const user = host.physical.i32[State.cpl >> 2] === 3;
 		const address = { name: "address", value: this.faultAddress };
-		events.record("true-fault", user ? "user" : "kernel", 1, linear, [address, ...detail]);
+		events.record("true-fault", user ? "user" : "kernel", processor, linear, [address, ...detail]);
 	}
 
 	private seeMode(mode: string, previous: string): void {
-		this.machine.events.record("mode-switch", `${previous} → ${mode}`, 1, this.machine.instruction());
+		this.machine.events.record(
+			"mode-switch",
+			`${previous} → ${mode}`,
+			this.machine.processor(),
+			this.machine.instruction(),
+		);
 		const matching = this.machine.filters().filter((filter) => filter.event === "mode-switch");
 		if (matching.length === 0) return;
 		this.machine.stop({
 			reason: "event",
-			processor: 1,
+			processor: this.machine.processor(),
 			ids: matching.map(({ id }) => id),
 			event: "mode-switch",
 			description: `The processor went from ${previous} to ${mode} mode`,

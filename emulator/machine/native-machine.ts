@@ -1,4 +1,4 @@
-// `--vmm none`: the guest owns the host. Its one processor is the hardware's, and its tables are the hardware's.
+// `--vmm none`: the guest owns the host. Its processors are the hardware's, and its tables are the hardware's.
 
 import type { WatchedAccess } from "../cpu/memory-access.ts";
 import type { DiskImage } from "../devices/ata/disk-image.ts";
@@ -49,6 +49,8 @@ interface NativeSnapshot extends MachineSnapshot {
 	readonly vmxEvents: VmxEventsState | undefined;
 }
 
+const sum = (numbers: readonly number[]): number => numbers.reduce((all, number) => all + number, 0);
+
 export class NativeMachine implements VirtualMachine {
 	readonly technique = "none";
 	readonly host: HostMachine;
@@ -56,7 +58,8 @@ export class NativeMachine implements VirtualMachine {
 	readonly events = new VmEventLog(() => this.host.engine.retired);
 	readonly iommus: readonly IommuView[];
 	private readonly remapping: RemappingView | undefined;
-	private readonly processor: NativeProcessor;
+	/** By number. */
+	private readonly all: readonly NativeProcessor[];
 	private readonly input: SerialInput;
 	private readonly watchpoints: WatchpointSet;
 	private readonly dmaWatchpoints: DmaWatchpoints;
@@ -82,6 +85,7 @@ export class NativeMachine implements VirtualMachine {
 		this.host = new HostMachine({
 			engine: configuration.engine,
 			memoryBytes: memory,
+			processors: configuration.processors,
 			...(firmware ? { firmware: new FirmwareRom(firmware.name, firmware.bytes) } : {}),
 			kernel: firmwareKernel(configuration),
 			optional: optionalDevices(configuration, this.disks),
@@ -102,7 +106,7 @@ export class NativeMachine implements VirtualMachine {
 			stop: (stop) => this.stopAt(stop),
 		});
 		this.iommus = this.remapping ? [this.remapping] : [];
-		this.processor = new NativeProcessor(this.host, this.remapping);
+		this.all = this.host.processors.map((_, number) => new NativeProcessor(this.host, number, this.remapping));
 		this.input = new SerialInput(this.host.clock, this.host.devices.com1);
 		this.dmaWatchpoints = new DmaWatchpoints({
 			physical: ({ space, value }) => (space === "lin" ? this.processor.translate(value, "hpa") : value),
@@ -118,19 +122,20 @@ export class NativeMachine implements VirtualMachine {
 			host: this.host,
 			events: this.events,
 			filters: () => this.filters,
+			processor: () => this.running,
 			instruction: () => this.processor.linearInstructionPointer(),
 			stop: (stop) => this.stopAt(stop),
 		};
 		this.nativeEvents = new NativeEvents(watched);
-		const unit = this.host.processor.vmx?.unit;
-		if (unit) {
-			this.vmx = new HostVmxView(this.host, unit);
-			this.vmxEvents = new VmxEvents(watched, unit);
+		const units = this.host.processors.flatMap(({ vmx }) => vmx?.unit ?? []);
+		if (units.length > 0) {
+			this.vmx = new HostVmxView(this.host, units);
+			this.vmxEvents = new VmxEvents(watched, units);
 			// A step ends on the other side of a VM entry or exit, not behind its first instruction.
 			const endStep = () => {
 				if (this.stepping) this.host.stop({ kind: "requested" });
 			};
-			unit.observers.push({ entered: endStep, left: endStep });
+			for (const unit of units) unit.observers.push({ entered: endStep, left: endStep });
 		}
 		this.start();
 	}
@@ -161,6 +166,7 @@ export class NativeMachine implements VirtualMachine {
 			);
 		const target: LoadTarget = {
 			size: configuration.memory,
+			processors: configuration.processors,
 			write: (address, bytes) => void host.physical.poke(address, bytes),
 		};
 		const boot = loadImage(configuration.image, configuration, target);
@@ -168,7 +174,16 @@ export class NativeMachine implements VirtualMachine {
 	}
 
 	processors(): Processor[] {
-		return [this.processor];
+		return [...this.all];
+	}
+
+	/** The processor that has the turn. */
+	private get processor(): NativeProcessor {
+		return this.all[this.host.turns.current]!;
+	}
+
+	get running(): number {
+		return this.host.turns.current + 1;
 	}
 
 	instructionCount(): number {
@@ -204,16 +219,18 @@ export class NativeMachine implements VirtualMachine {
 		switch (stop?.kind) {
 			case "breakpoint": {
 				const hits = this.breakpointsHere();
-				if (hits.length > 0) return { reason: "breakpoint", processor: 1, ids: hits };
+				if (hits.length > 0) return { reason: "breakpoint", processor: this.running, ids: hits };
 				this.host.engine.passBreakpoint();
 				return undefined;
 			}
 			case "shutdown":
-				return this.end({ reason: "triple-fault", processor: 1, description: this.describeShutdown() });
+				return this.end({ reason: "triple-fault", processor: this.running, description: this.describeShutdown() });
 			case "halted":
 				return this.end({
 					reason: "halted",
-					description: "The processor is halted, and nothing that is pending can wake it.",
+					description: this.host.turns.several
+						? "All processors are halted, and nothing that is pending can wake one."
+						: "The processor is halted, and nothing that is pending can wake it.",
 				});
 			case "poweroff":
 				return this.end({ reason: "poweroff" });
@@ -244,16 +261,26 @@ export class NativeMachine implements VirtualMachine {
 		return this.breakpoints.filter(({ address }) => address.value === addressIn(address.space)).map(({ id }) => id);
 	}
 
-	step(_processor: number, options: StepOptions = {}): Stop {
+	/** The other processors are held. The one that is stepped has the turn from then on. */
+	step(processor: number, options: StepOptions = {}): Stop {
 		if (this.ended) return this.ended;
+		const { turns } = this.host;
+		if (turns.several && processor !== this.running) {
+			// Where this one stands is known to whoever steps another.
+			if (!this.ranOut) this.host.engine.passBreakpoint();
+			turns.give(processor - 1);
+		}
+		// One that is halted, or waits for its start, goes on when something wakes it, which running the machine brings.
+		if (turns.several && this.host.processor.halted) return { reason: "step", processor };
 		this.ranOut = false;
 		this.host.holdInterrupts = !options.takeInterrupts;
 		this.stepping = true;
 		try {
 			this.host.engine.passBreakpoint();
-			return this.conclude(this.host.run(1)) ?? { reason: "step", processor: 1 };
+			this.host.onlyThis = turns.several;
+			return this.conclude(this.host.run(1)) ?? { reason: "step", processor };
 		} finally {
-			this.host.holdInterrupts = this.stepping = false;
+			this.host.holdInterrupts = this.host.onlyThis = this.stepping = false;
 		}
 	}
 
@@ -269,7 +296,8 @@ export class NativeMachine implements VirtualMachine {
 		const ofProcessor = watchpoints.filter(({ by, address }) => by !== "dma" && address.space !== "iova");
 		this.dmaWatchpoints.set(watchpoints);
 		this.watchpoints.set(ofProcessor);
-		this.host.processor.setWatches(ofProcessor.length > 0 ? [this.watchpoints] : []);
+		for (const processor of this.host.processors)
+			processor.setWatches(ofProcessor.length > 0 ? [this.watchpoints] : []);
 	}
 
 	private stopAt(stop: Stop): boolean {
@@ -282,7 +310,7 @@ export class NativeMachine implements VirtualMachine {
 	private watchHit(watchpoint: Watchpoint, access: WatchedAccess, value: bigint): void {
 		this.stopAt({
 			reason: "watchpoint",
-			processor: 1,
+			processor: this.running,
 			id: watchpoint.id,
 			access: access.write ? "write" : "read",
 			address: { space: watchpoint.address.space, value },
@@ -349,8 +377,12 @@ export class NativeMachine implements VirtualMachine {
 		return {
 			instructions: host.engine.retired,
 			tiers: host.engine.tiers,
-			tlb: { fills: host.tlb.fills, flushes: host.tlb.flushes },
-			interrupts: { delivered: host.processor.delivery.delivered },
+			tlb: {
+				fills: sum(host.processors.map(({ core }) => core.tlb.fills)),
+				flushes: sum(host.processors.map(({ core }) => core.tlb.flushes)),
+			},
+			interrupts: { delivered: sum(host.processors.map(({ delivery }) => delivery.delivered)) },
+			...(host.turns.several ? { processors: this.shares() } : {}),
 			...this.vmxEvents?.statistics(),
 			...iommuStatistics(this.remapping),
 			blocks: {
@@ -359,6 +391,14 @@ export class NativeMachine implements VirtualMachine {
 				flushes: host.engine.code.flushes,
 			},
 		};
+	}
+
+	/** What each processor has done. */
+	private shares(): readonly { readonly instructions: number; readonly interrupts: number }[] {
+		return this.host.processors.map(({ delivery }, number) => ({
+			instructions: this.host.turns.instructions(number),
+			interrupts: delivery.delivered,
+		}));
 	}
 
 	memoryHash(): string {

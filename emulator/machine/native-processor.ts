@@ -37,53 +37,71 @@ interface Access {
 }
 
 export class NativeProcessor implements Processor {
-	readonly id = 1;
+	readonly id: number;
 	readonly kind = "vcpu";
 	private readonly file: RegisterFile;
 	private readonly tables: NativeTables;
 
 	constructor(
 		private readonly host: HostMachine,
+		/** Of the host's processors, from 0. */
+		private readonly number: number,
 		private readonly remapping: RemappingView | undefined,
 	) {
-		this.file = new RegisterFile(host.processor);
+		this.id = number + 1;
+		this.file = new RegisterFile(host.processors[number]!);
 		this.tables = new NativeTables(host);
 	}
 
+	/** What is asked of a processor is looked up with its state in place. */
+	private with<T>(action: () => T): T {
+		return this.host.turns.within(this.number, action);
+	}
+
 	describe(): string {
+		return this.with(() => this.description());
+	}
+
+	private description(): string {
 		const { state } = this.host.processor.core;
 		const mode = this.host.processor.vmx?.unit.mode;
 		const side = mode === VmxMode.nonRoot ? ", in its guest" : mode === VmxMode.root ? ", hypervisor" : "";
-		return `vCPU 0${side} (${state.modeName}, CPL ${state.i32[State.cpl >> 2]}, CR3 0x${this.register("cr3")!.toString(16)})`;
+		return `vCPU ${this.number}${side} (${state.modeName}, CPL ${state.i32[State.cpl >> 2]}, CR3 0x${this.register("cr3")!.toString(16)})`;
 	}
 
 	codeSize(): 16 | 32 | 64 {
-		return (8 << this.host.physical.i32[State.codeSize >> 2]!) as 16 | 32 | 64;
+		return this.with(() => (8 << this.host.physical.i32[State.codeSize >> 2]!) as 16 | 32 | 64);
 	}
 
 	instructionPointer(): bigint {
-		return this.host.processor.core.state.rip;
+		return this.with(() => this.host.processor.core.state.rip);
 	}
 
 	linearInstructionPointer(): bigint {
-		const base = this.host.physical.i64[(segmentSlot(Segment.cs) + SegmentSlot.effectiveBase) >> 3]!;
-		const linear = base + this.instructionPointer();
-		return BigInt.asUintN(this.codeSize() === 64 ? 64 : 32, linear);
+		return this.with(() => {
+			const base = this.host.physical.i64[(segmentSlot(Segment.cs) + SegmentSlot.effectiveBase) >> 3]!;
+			const linear = base + this.instructionPointer();
+			return BigInt.asUintN(this.codeSize() === 64 ? 64 : 32, linear);
+		});
 	}
 
 	registers(): RegisterValue[] {
-		return this.file.list();
+		return this.with(() => this.file.list());
 	}
 
 	register(name: string): bigint | undefined {
-		return this.file.read(name);
+		return this.with(() => this.file.read(name));
 	}
 
 	setRegister(name: string, value: bigint): void {
-		this.file.write(name, value);
+		this.with(() => this.file.write(name, value));
 	}
 
 	readMemory(address: Address, length: number): Uint8Array | undefined {
+		return this.with(() => this.read(address, length));
+	}
+
+	private read(address: Address, length: number): Uint8Array | undefined {
 		if (address.space === "lin") return this.host.processor.core.memory.peekLinear(address.value, length);
 		if (address.space === "iova") return readDeviceAddresses(this.remapping, this.host.physical, address, length);
 		const bytes = new Uint8Array(length);
@@ -95,6 +113,10 @@ export class NativeProcessor implements Processor {
 	}
 
 	writeMemory(address: Address, bytes: Uint8Array): number {
+		return this.with(() => this.write(address, bytes));
+	}
+
+	private write(address: Address, bytes: Uint8Array): number {
 		if (address.space === "lin") return this.host.processor.core.memory.pokeLinear(address.value, bytes);
 		if (address.space === "iova") return writeDeviceAddresses(this.remapping, this.host.physical, address, bytes);
 		return this.eachPage(address, bytes.length, (at, from, size) =>
@@ -134,6 +156,10 @@ export class NativeProcessor implements Processor {
 
 	/** The tables of the running side first. */
 	walk(linear: bigint, access: Access = {}): Walk[] {
+		return this.with(() => this.walkHere(linear, access));
+	}
+
+	private walkHere(linear: bigint, access: Access): Walk[] {
 		const asked = this.withUser(access);
 		const nested = this.tables.nested();
 		if (!nested) return [this.walkOf("guest", this.tables.running, linear, asked)];
@@ -167,6 +193,10 @@ export class NativeProcessor implements Processor {
 	}
 
 	nestedWalk(linear: bigint, access: Access = {}): NestedWalk | undefined {
+		return this.with(() => this.nestedWalkHere(linear, access));
+	}
+
+	private nestedWalkHere(linear: bigint, access: Access): NestedWalk | undefined {
 		const nested = this.tables.nested();
 		if (!nested) return undefined;
 		const walk = nestedWalk({ physical: this.host.physical, ...nested }, linear, this.withUser(access));
@@ -175,6 +205,10 @@ export class NativeProcessor implements Processor {
 	}
 
 	mappings(table: string, from: bigint, limit: number): Mapping[] {
+		return this.with(() => this.mappingsHere(table, from, limit));
+	}
+
+	private mappingsHere(table: string, from: bigint, limit: number): Mapping[] {
 		const { physical } = this.host;
 		const nested = this.tables.nested();
 		if (table === "ept" && nested) return eptMappings(physical, nested.ept.pointer, from, limit);
@@ -192,6 +226,10 @@ export class NativeProcessor implements Processor {
 	}
 
 	translate(linear: bigint, space: AddressSpace): bigint | undefined {
+		return this.with(() => this.translateHere(linear, space));
+	}
+
+	private translateHere(linear: bigint, space: AddressSpace): bigint | undefined {
 		if (space === "lin") return linear;
 		if (space === "iova") return undefined;
 		const { running, runningEpt } = this.tables;

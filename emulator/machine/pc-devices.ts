@@ -6,7 +6,7 @@ import { ApicBus } from "../devices/apic-bus.ts";
 import { CoprocessorError } from "../devices/coprocessor-error.ts";
 import { DebugConsole } from "../devices/debug-console.ts";
 import { DebugExit } from "../devices/debug-exit.ts";
-import type { Clock, Device, InterruptLine } from "../devices/device.ts";
+import type { Clock, Device, InterruptLine, RegisterBlock } from "../devices/device.ts";
 import { Dma8237 } from "../devices/dma8237.ts";
 import { FastA20 } from "../devices/fast-a20.ts";
 import { type FirmwareKernel, FwCfg } from "../devices/fw-cfg.ts";
@@ -43,13 +43,15 @@ export interface PcSurroundings {
 	readonly clock: Clock;
 	/** Bytes of RAM from address 0. */
 	readonly memoryBytes: number;
-	/** The processor's INTR input, driven by the local APIC (or by the 8259A pair when that is disabled). */
-	interruptRequest(asserted: boolean): void;
-	nonMaskableInterrupt(): void;
+	/** How many processors there are, each with a local APIC; one when left out. Each is told by its number below. */
+	readonly processors?: number | undefined;
+	/** A processor's INTR input, driven by its local APIC (or that of the first by the 8259A pair when the APIC is disabled). */
+	interruptRequest(asserted: boolean, processor: number): void;
+	nonMaskableInterrupt(processor: number): void;
 	/** An INIT signal has come to the processor, which tells its local APIC when it takes it. */
-	initSignal(): void;
+	initSignal(processor: number): void;
 	/** A start-up IPI: begin at page `vector`, if the processor waits for one. */
-	startUp(vector: number): void;
+	startUp(vector: number, processor: number): void;
 	/** The whole machine is to be reset: keyboard controller, port 0x92, port 0xcf9. */
 	reset(): void;
 	powerOff(): void;
@@ -65,8 +67,8 @@ export interface PcSurroundings {
 	shadowMemory?(pam: Uint8Array): void;
 	/** Devices that are there only on demand; none when left out. */
 	readonly optional?: OptionalDeviceConfiguration | undefined;
-	/** The first virtual time at which the time-stamp counter has reached a value. */
-	timeOfTsc(tsc: bigint): number;
+	/** The first virtual time at which the time-stamp counter of a processor has reached a value. */
+	timeOfTsc(tsc: bigint, processor: number): number;
 }
 
 const VGA_WINDOW = 0xa0000;
@@ -78,7 +80,10 @@ export class PcDevices {
 	readonly ports: IoPortBus;
 	readonly memory: MemoryBus;
 	readonly pic: Pic8259Pair;
+	/** That of the bootstrap processor. */
 	readonly localApic: LocalApic;
+	/** By number of the processor. */
+	readonly localApics: readonly LocalApic[];
 	readonly ioApic: IoApic;
 	readonly pit: Pit8254;
 	readonly com1: Uart16550;
@@ -102,22 +107,27 @@ export class PcDevices {
 		const intr: InterruptLine = {
 			set: (asserted) => {
 				this.picAsserts = asserted;
-				if (this.localApic?.enabled) this.localApic.lint0.set(asserted);
-				else surroundings.interruptRequest(asserted);
+				for (const apic of this.localApics ?? []) if (apic.enabled) apic.lint0.set(asserted);
+				if (!this.localApic?.enabled) surroundings.interruptRequest(asserted, 0);
 			},
 		};
 		this.pic = new Pic8259Pair(intr);
-		this.localApic = new LocalApic(0, {
-			clock,
-			bus: apicBus,
-			interruptPending: (pending) => surroundings.interruptRequest(pending),
-			acknowledgeExternal: () => this.pic.acknowledge(),
-			nonMaskable: () => surroundings.nonMaskableInterrupt(),
-			systemManagement: () => {},
-			init: () => surroundings.initSignal(),
-			startUp: (vector) => surroundings.startUp(vector),
-			timeOfTsc: (tsc) => surroundings.timeOfTsc(tsc),
+		const processors = surroundings.processors ?? 1;
+		this.localApics = Array.from({ length: processors }, (_, number) => {
+			return new LocalApic(number, {
+				clock,
+				bus: apicBus,
+				interruptPending: (pending) => surroundings.interruptRequest(pending, number),
+				acknowledgeExternal: () => this.pic.acknowledge(),
+				nonMaskable: () => surroundings.nonMaskableInterrupt(number),
+				systemManagement: () => {},
+				init: () => surroundings.initSignal(number),
+				startUp: (vector) => surroundings.startUp(vector, number),
+				timeOfTsc: (tsc) => surroundings.timeOfTsc(tsc, number),
+			});
 		});
+		this.localApic = this.localApics[0]!;
+		this.selectedApic = this.localApic;
 		this.ioApic = new IoApic(apicBus);
 		const shared = new Map<number, SharedInterruptLine>();
 		/** One more driver of an ISA interrupt. It reaches both controllers; input 2 of the I/O APIC is IRQ 0 (MultiProcessor Specification 1.4, §5.3). */
@@ -181,7 +191,7 @@ export class PcDevices {
 			return line;
 		});
 		const fwCfg = new FwCfg({
-			cpuCount: 1,
+			cpuCount: processors,
 			memoryBytes: surroundings.memoryBytes,
 			memoryMap: memoryMap(surroundings.memoryBytes),
 			files: { "etc/sercon-port": SERIAL_CONSOLE_PORT },
@@ -218,7 +228,7 @@ export class PcDevices {
 		this.placeLocalApic();
 		this.all = [
 			this.pic,
-			this.localApic,
+			...this.localApics,
 			this.ioApic,
 			this.pit,
 			this.coprocessorError,
@@ -249,20 +259,26 @@ export class PcDevices {
 
 	/** They are restored behind the devices that drive their inputs. */
 	get interruptControllers(): readonly Device[] {
-		return [this.pic, this.localApic, this.ioApic];
+		return [this.pic, ...this.localApics, this.ioApic];
 	}
 
-	/** The processor's interrupt acknowledge cycle: the vector. */
-	acknowledge(): number {
-		return this.localApic.enabled ? this.localApic.acknowledge() : this.pic.acknowledge();
+	/** A processor's interrupt acknowledge cycle: the vector. */
+	acknowledge(processor = 0): number {
+		const localApic = this.localApics[processor]!;
+		return localApic.enabled ? localApic.acknowledge() : this.pic.acknowledge();
 	}
 
-	/** The local APIC as its processor reaches it. */
+	/** The local APIC of the bootstrap processor as that reaches it. */
 	get localApicPort(): LocalApicPort {
-		const { localApic } = this;
+		return this.localApicPortOf(0);
+	}
+
+	/** The local APIC of a processor as that reaches it. */
+	localApicPortOf(processor: number): LocalApicPort {
+		const localApic = this.localApics[processor]!;
 		return {
 			endOfInterrupt: () => localApic.endOfInterrupt(),
-			writeBaseMsr: (value) => this.writeLocalApicBase(value),
+			writeBaseMsr: (value) => this.writeLocalApicBase(localApic, value),
 			readX2apic: (register) => localApic.readX2apic(register),
 			writeX2apic: (register, value) => localApic.writeX2apic(register, value),
 			get tscDeadline() {
@@ -279,12 +295,18 @@ export class PcDevices {
 	}
 
 	/** IA32_APIC_BASE is written: the page may move or go, and INTR may have to change its way. */
-	private writeLocalApicBase(value: bigint): boolean {
-		if (!this.localApic.writeBaseMsr(value)) return false;
+	private writeLocalApicBase(localApic: LocalApic, value: bigint): boolean {
+		if (!localApic.writeBaseMsr(value)) return false;
 		this.placeLocalApic();
-		if (this.localApic.enabled) this.localApic.lint0.set(this.picAsserts);
-		else this.surroundings.interruptRequest(this.picAsserts);
+		if (localApic.enabled) localApic.lint0.set(this.picAsserts);
+		else this.surroundings.interruptRequest(localApic === this.localApic && this.picAsserts, localApic.number);
 		return true;
+	}
+
+	/** A processor runs from now on: the page of its own local APIC is what it sees. */
+	selectProcessor(processor: number): void {
+		this.selectedApic = this.localApics[processor]!;
+		this.placeLocalApic();
 	}
 
 	/**
@@ -292,14 +314,22 @@ export class PcDevices {
 	 * Deviation: over RAM or another device's registers it is not seen; they are.
 	 */
 	private placeLocalApic(): void {
-		if (this.localApicPage !== undefined) this.memory.unregister(this.localApicPage);
+		const { memory, selectedApic, localApicWindow } = this;
+		const page = selectedApic.enabled && !selectedApic.x2apic ? Number(selectedApic.baseMsr & ~0xfffn) : undefined;
+		if (page === this.localApicPage) return;
+		if (this.localApicPage !== undefined) memory.unregister(this.localApicPage);
 		this.localApicPage = undefined;
-		const { localApic, memory } = this;
-		const page = Number(localApic.baseMsr & ~0xfffn);
-		if (!localApic.enabled || localApic.x2apic || memory.overlapping(page, 4096)) return;
-		memory.register(page, 4096, localApic, localApic.name);
+		if (page === undefined || memory.overlapping(page, 4096)) return;
+		memory.register(page, 4096, localApicWindow, this.localApic.name);
 		this.localApicPage = page;
 	}
+
+	/** That of the processor that runs. */
+	private selectedApic: LocalApic;
+	private readonly localApicWindow: RegisterBlock = {
+		read: (offset, size) => this.selectedApic.read(offset, size),
+		write: (offset, size, value) => this.selectedApic.write(offset, size, value),
+	};
 
 	private localApicPage: number | undefined;
 

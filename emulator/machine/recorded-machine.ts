@@ -76,6 +76,10 @@ export class RecordedMachine implements VirtualMachine {
 		return this.machine.disks;
 	}
 
+	get running() {
+		return this.machine.running;
+	}
+
 	processors(): Processor[] {
 		return this.machine.processors().map((inner, index) => {
 			const known = this.wrapped[index];
@@ -190,7 +194,7 @@ export class RecordedMachine implements VirtualMachine {
 	position(): Position {
 		return {
 			instructions: this.machine.instructionCount(),
-			linear: this.machine.processors()[0]!.linearInstructionPointer(),
+			linear: this.mover().linearInstructionPointer(),
 		};
 	}
 
@@ -326,9 +330,16 @@ export class RecordedMachine implements VirtualMachine {
 		return undefined;
 	}
 
-	/** Breakpoints where the first processor stands: a step passes over them. */
+	/** The processor whose next instruction tells positions apart. */
+	private mover(): Processor {
+		const processors = this.machine.processors();
+		const { running } = this.machine;
+		return processors.find(({ id }) => id === running) ?? processors[0]!;
+	}
+
+	/** Breakpoints where that processor stands: a step passes over them. */
 	private breakpointsAt(linear: bigint): number[] {
-		const processor = this.machine.processors()[0]!;
+		const processor = this.mover();
 		return this.breakpoints
 			.filter(
 				({ address: { space, value } }) => value === (space === "lin" ? linear : processor.translate(linear, space)),

@@ -10,7 +10,7 @@ import type { Address } from "./virtual-machine.ts";
 export interface Position {
 	/** Retired host instructions. */
 	readonly instructions: number;
-	/** Linear address of the first vCPU's next instruction. */
+	/** Linear address of the next instruction of the processor that runs: the first vCPU, or the one that has the turn. */
 	readonly linear: bigint;
 }
 

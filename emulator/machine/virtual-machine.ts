@@ -299,7 +299,9 @@ export interface VirtualMachine {
 	readonly technique: "none" | "trap" | "bt" | "pv" | "hvm";
 	/** vCPUs first; under a VMM the pCPUs after them. Under "none" the one processor is a vCPU. */
 	processors(): Processor[];
-	/** Retired host instructions since power-on. */
+	/** Id of the processor that runs, when there are several that take turns; the first one otherwise. */
+	readonly running?: number;
+	/** Retired host instructions since power-on, of all processors. */
 	instructionCount(): number;
 	/**
 	 * Runs at most `instructions` host instructions. Returns why it stopped, or undefined when only the budget is used up or the
@@ -373,6 +375,8 @@ export interface MachineConfiguration {
 	readonly io?: "direct" | "split" | "passthrough";
 	/** Bytes of guest memory. */
 	readonly memory: number;
+	/** How many processors the host has; one when left out. */
+	readonly processors?: number;
 	readonly initrd?: NamedFile;
 	/** For multiboot images: modules that come before the initrd, such as the kernel of a hypervisor's first domain. */
 	readonly modules?: readonly BootModule[];

@@ -39,9 +39,10 @@ export class VmxEvents implements VmxObserver {
 
 	constructor(
 		private readonly machine: WatchedMachine,
-		private readonly unit: VmxUnit,
+		/** Of every processor; the state that they read is that of the one that runs. */
+		private readonly units: readonly VmxUnit[],
 	) {
-		unit.observers.push(this);
+		for (const unit of units) unit.observers.push(this);
 	}
 
 	/** At power-on. */
@@ -80,14 +81,14 @@ export class VmxEvents implements VmxObserver {
 		this.byReason.set(title, (this.byReason.get(title) ?? 0) + 1);
 		const reason = vmcs.word("exitReason") & 0xffff;
 		const entryFailed = vmcs.word("exitReason") >>> 31 !== 0;
-		const { state } = this.unit.core;
+		const { state } = this.units[0]!.core;
 		const detail = [
 			...(entryFailed ? [] : exitOperands(reason, (number) => BigInt.asUintN(64, state.gpr64(number)))),
 			...exitDetail(vmcs),
 			...(failure ? failureFields(failure) : []),
 		];
 		const instruction = guestInstruction(vmcs);
-		this.machine.events.record("exit", title, 1, instruction, detail);
+		this.machine.events.record("exit", title, this.machine.processor(), instruction, detail);
 		const violation = reason === ExitReasonNumber.eptViolation && !entryFailed;
 		this.stop(
 			violation ? ["vm-exit", "ept-violation"] : ["vm-exit"],
@@ -109,7 +110,7 @@ export class VmxEvents implements VmxObserver {
 		const detail: VmEventField[] =
 			information & VALID ? [{ name: "injects", value: interruptionMeaning(BigInt(information >>> 0)) }] : [];
 		const name = launch ? "VMLAUNCH" : "VMRESUME";
-		this.machine.events.record("entry", name, 1, instruction, detail);
+		this.machine.events.record("entry", name, this.machine.processor(), instruction, detail);
 		this.stop(["vm-entry"], `VM entry by ${inOneLine(name, detail)}, to 0x${instruction.toString(16)} in the guest`);
 	}
 
@@ -118,7 +119,8 @@ export class VmxEvents implements VmxObserver {
 		if (error === undefined) return;
 		this.failure = undefined;
 		const detail = [{ name: "error", value: instructionErrorMeaning(error) }, ...failureFields(report)];
-		this.machine.events.record("entry", `failed with error ${error}`, 1, this.machine.instruction(), detail);
+		const processor = this.machine.processor();
+		this.machine.events.record("entry", `failed with error ${error}`, processor, this.machine.instruction(), detail);
 		this.stop(
 			["vm-entry"],
 			`The VM entry failed with error ${error}, ${instructionErrorMeaning(error)}: the field ${fieldTitle(report.field)} ${report.rule}`,
@@ -140,7 +142,7 @@ export class VmxEvents implements VmxObserver {
 		if (matching.length === 0) return;
 		this.machine.stop({
 			reason: "event",
-			processor: 1,
+			processor: this.machine.processor(),
 			ids: matching.map(({ id }) => id),
 			event: matching[0]!.event,
 			description,

@@ -19,7 +19,7 @@ function start() {
 		onReset: nothing,
 	});
 	const unit = host.processor.vmx!.unit;
-	const view = new HostVmxView(host, unit);
+	const view = new HostVmxView(host, [unit]);
 	assert.equal(view.enabled, false);
 	assert.equal(view.read(), undefined);
 	unit.enterOperation(VMXON);

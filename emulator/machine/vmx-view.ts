@@ -58,9 +58,15 @@ export class HostVmxView implements VmxView, VmxObserver {
 
 	constructor(
 		private readonly host: HostMachine,
-		private readonly unit: VmxUnit,
+		/** Of the host's processors, by number. */
+		private readonly units: readonly VmxUnit[],
 	) {
-		unit.observers.unshift(this);
+		for (const unit of units) unit.observers.unshift(this);
+	}
+
+	/** That of the processor that runs. */
+	private get unit(): VmxUnit {
+		return this.units[this.host.turns.current]!;
 	}
 
 	get enabled(): boolean {

@@ -1,5 +1,6 @@
 // Chooses the machine for a configuration.
 
+import { SavedStates } from "../isa/state.ts";
 import { NativeMachine } from "../machine/native-machine.ts";
 import { type MachineConfiguration, MachineError, type VirtualMachine } from "../machine/virtual-machine.ts";
 import { BinaryTranslationMachine } from "./binary-translation-machine.ts";
@@ -9,6 +10,7 @@ import { HvmMachine } from "./vtx/hvm-machine.ts";
 
 /** @throws {MachineError} with one sentence when the configuration cannot be run. */
 export function createMachine(configuration: MachineConfiguration): VirtualMachine {
+	checkProcessors(configuration);
 	switch (configuration.vmm) {
 		case "none":
 			if (configuration.io === "split" || configuration.io === "passthrough")
@@ -36,6 +38,15 @@ export function createMachine(configuration: MachineConfiguration): VirtualMachi
 				);
 			return new ParavirtualMachine(configuration);
 	}
+}
+
+function checkProcessors({ processors = 1, vmm }: MachineConfiguration): void {
+	if (!(Number.isInteger(processors) && processors >= 1 && processors <= SavedStates.count))
+		throw new MachineError(`A machine of ${processors} processors is not possible: give it 1 to ${SavedStates.count}.`);
+	if (processors > 1 && vmm !== "none")
+		throw new MachineError(
+			`Under "${vmm}" the machine has one processor: leave "processors" out, or choose the technique "none".`,
+		);
 }
 
 /** The other techniques' guests know no front ends. */

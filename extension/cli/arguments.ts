@@ -10,6 +10,7 @@ export interface RunArguments {
 	readonly io: "direct" | "split" | "passthrough" | undefined;
 	/** Bytes. */
 	readonly memory: number;
+	readonly processors: number;
 	readonly initrd: string | undefined;
 	/** Modules of a multiboot image: a file, and after a space its command line. */
 	readonly modules: readonly string[];
@@ -39,7 +40,7 @@ export interface RunArguments {
 }
 
 export const USAGE = `usage: hyperscope run IMAGE [--vmm none|trap|bt|pv|hvm] [--mmu shadow|ept] [--io direct|split|passthrough]
-           [--memory 256M] [--initrd F] [--module "F ARGUMENTS"]... [--append "..."] [--firmware F] [--disk F]... [--cdrom F]
+           [--memory 256M] [--processors N] [--initrd F] [--module "F ARGUMENTS"]... [--append "..."] [--firmware F] [--disk F]... [--cdrom F]
            [--domain0 F] [--domain0-append "..."] [--iommu on|off] [--disk-writes discard|file] [--device ${OPTIONAL_DEVICES.join("|")}]...
            [--serial stdio|FILE] [--until-serial REGEX] [--then TEXT REGEX]... [--max-instructions N] [--timeout SECONDS]
            [--engine interpreter|compiled] [--trace EVENTS] [--stats FILE.json]
@@ -97,6 +98,7 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 		mmu: undefined,
 		io: undefined,
 		memory: 256 << 20,
+		processors: 1,
 		initrd: undefined,
 		modules: [],
 		append: undefined,
@@ -136,6 +138,9 @@ export function parseRunArguments(words: readonly string[]): RunArguments {
 				break;
 			case "--memory":
 				parsed.memory = parseMemory(value());
+				break;
+			case "--processors":
+				parsed.processors = parseCount(word, value());
 				break;
 			case "--initrd":
 				parsed.initrd = value();

@@ -203,6 +203,7 @@ export async function runMachine(options: RunArguments): Promise<number> {
 		...(options.mmu === undefined ? {} : { mmu: options.mmu }),
 		...(options.io === undefined ? {} : { io: options.io }),
 		memory: options.memory,
+		processors: options.processors,
 		...(options.initrd === undefined ? {} : { initrd: readFile(options.initrd) }),
 		...(options.modules.length === 0 ? {} : { modules: options.modules.map(readModule) }),
 		...(options.append === undefined ? {} : { append: options.append }),

@@ -38,7 +38,16 @@ export function checkConfiguration(configuration: Readonly<Record<string, unknow
 		return '"io": "split" needs one disk for Domain 0 to serve: name its image in "disks".';
 	if (launch.mmu === "ept" && launch.vmm !== "hvm")
 		return '"mmu": "ept" needs "vmm": "hvm", as extended page tables are a part of VT-x; use "shadow" with the other techniques.';
-	return checkMemory(launch.memory);
+	return checkProcessors(launch) ?? checkMemory(launch.memory);
+}
+
+function checkProcessors({ processors, vmm }: LaunchArguments): string | undefined {
+	if (processors === undefined) return undefined;
+	if (!Number.isInteger(processors) || processors < 1 || processors > 8)
+		return `"processors" in the launch configuration is ${JSON.stringify(processors)}; it must be a whole number from 1 to 8.`;
+	if (processors > 1 && vmm !== "none")
+		return 'Several processors need "vmm": "none": set that, or leave "processors" out.';
+	return undefined;
 }
 
 function checkMemory(memory: unknown): string | undefined {

@@ -1,6 +1,6 @@
 // What VMX adds to the processor's saved state, and the controls of the current VMCS as the processor keeps them while the guest runs.
 
-import { State } from "../../isa/state.ts";
+import { PAUSE_YIELDS, State } from "../../isa/state.ts";
 import type { ProcessorState } from "../processor-state.ts";
 import { Pin, Primary, Secondary } from "./controls.ts";
 import type { VmcsMemory } from "./vmcs.ts";
@@ -88,10 +88,15 @@ export class GuestControls {
 	}
 }
 
+/** Sets the bits of State.pauseTrap that are VMX's. */
+export function trapPause({ i32 }: ProcessorState, bits: number): void {
+	i32[State.pauseTrap >> 2] = (i32[State.pauseTrap >> 2]! & PAUSE_YIELDS) | bits;
+}
+
 /** Clears the words: the processor is outside VMX operation. */
 export function resetVmxWords(state: ProcessorState): void {
 	state.i64.fill(0n, VmxWord.mode >> 3, 0x780 >> 3);
-	state.i32[State.pauseTrap >> 2] = 0;
+	trapPause(state, 0);
 	for (const at of [VmxWord.vmxonPointer, VmxWord.currentVmcs, VmxWord.preemptionDeadline])
 		state.i64[at >> 3] = NO_POINTER;
 }

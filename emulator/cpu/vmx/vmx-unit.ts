@@ -1,7 +1,6 @@
 // VMX operation: modes, VM entry and VM exit (SDM Vol. 3C Chapters 24, 27 and 28).
 
 import { Outcome } from "../../engine/helper.ts";
-import { State } from "../../isa/state.ts";
 import type { ProcessorCore } from "../core.ts";
 import type { EventSource, InterruptDelivery } from "../interrupt-delivery.ts";
 import type { ModelSpecificRegisters } from "../model-specific-registers.ts";
@@ -30,7 +29,7 @@ import { VmExit } from "./vm-exit.ts";
 import { LaunchState, VmcsMemory } from "./vmcs.ts";
 import { Vmcs, VmcsRegion } from "./vmcs-fields.ts";
 import type { EntryFailureReport, VmxObserver } from "./vmx-observer.ts";
-import { GuestControls, MonitorTrap, NO_POINTER, resetVmxWords, VmxMode, VmxWord } from "./vmx-state.ts";
+import { GuestControls, MonitorTrap, NO_POINTER, resetVmxWords, trapPause, VmxMode, VmxWord } from "./vmx-state.ts";
 
 /** VM-instruction error numbers (SDM Vol. 3C §31.4). */
 export const InstructionError = {
@@ -279,7 +278,7 @@ export class VmxUnit {
 		this.core.memory.apicAccessFrame = controls.apicAccessFrame;
 		this.virtualApic.begin();
 		this.updateWindows();
-		state.i32[State.pauseTrap >> 2] = controls.primary & Primary.pauseExiting;
+		trapPause(state, controls.primary & Primary.pauseExiting);
 		state.i32[VmxWord.monitorTrap >> 2] =
 			controls.primary & Primary.monitorTrapFlag ? MonitorTrap.armed : MonitorTrap.off;
 		paging.flush();
@@ -403,7 +402,7 @@ export class VmxUnit {
 		state.i32[VmxWord.trapExit >> 2] = 0;
 		state.i32[VmxWord.virtualInterrupt >> 2] = 0;
 		state.i32[VmxWord.windows >> 2] = 0;
-		state.i32[State.pauseTrap >> 2] = 0;
+		trapPause(state, 0);
 		core.memory.apicAccessFrame = -1;
 		state.i32[VmxWord.monitorTrap >> 2] = MonitorTrap.off;
 		state.i32[VmxWord.interruptsUnmasked >> 2] = 0;

@@ -6,6 +6,8 @@ import { MachineError } from "../virtual-machine.ts";
 export interface LoadTarget {
 	/** Bytes of RAM from address 0. */
 	readonly size: number;
+	/** How many processors the tables tell of; one when left out. */
+	readonly processors?: number | undefined;
 	/** Stores bytes; the loader has checked that they lie inside the RAM. */
 	write(address: number, bytes: Uint8Array): void;
 }

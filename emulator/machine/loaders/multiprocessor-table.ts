@@ -8,13 +8,13 @@ const POINTER = 0xf0000;
 const TABLE = POINTER + 0x10;
 const LOCAL_APIC = 0xfee00000;
 const IO_APIC = 0xfec00000;
-const IO_APIC_ID = 1;
 const EVERY_LOCAL_APIC = 0xff;
 /** Types of entries (§4.3) and of interrupts (§4.3.4). */
 const Entry = { processor: 0, bus: 1, ioApic: 2, ioInterrupt: 3, localInterrupt: 4 } as const;
 const Interrupt = { vectored: 0, nonMaskable: 1, external: 3 } as const;
-/** Enabled, and the bootstrap processor. */
-const BOOTSTRAP = 3;
+/** Flags of a processor: enabled; the bootstrap processor. */
+const ENABLED = 1;
+const BOOTSTRAP = 2;
 /** IRQ 2 is the cascade of the 8259A pair; IRQ 0 comes in at input 2 of the I/O APIC. */
 const ISA_INTERRUPTS = [0, 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
@@ -26,16 +26,25 @@ const withChecksum = (bytes: number[], at: number): Uint8Array => {
 	return Uint8Array.from(bytes);
 };
 
-/** @param signature of the processor, as CPUID gives it. */
+/**
+ * @param signature of the processors, as CPUID gives it.
+ * The processors' APIC IDs are 0, 1, 2 ...
+ */
 export function placeMultiprocessorTable(target: LoadTarget, signature: number): void {
+	const count = target.processors ?? 1;
+	// The I/O APIC has the next.
+	const ioApicId = count;
 	const entries = [
-		// Local APIC 0 of version 14H; features: FPU and APIC.
-		[Entry.processor, 0, 0x14, BOOTSTRAP, ...double(signature), ...double(0x201), ...double(0), ...double(0)],
+		// Local APICs of version 14H; features: FPU and APIC.
+		...[...new Array(count).keys()].map((id) => [
+			...[Entry.processor, id, 0x14, ENABLED | (id === 0 ? BOOTSTRAP : 0)],
+			...[...double(signature), ...double(0x201), ...double(0), ...double(0)],
+		]),
 		[Entry.bus, 0, ...text("ISA   ")],
-		[Entry.ioApic, IO_APIC_ID, 0x11, 1, ...double(IO_APIC)],
+		[Entry.ioApic, ioApicId, 0x11, 1, ...double(IO_APIC)],
 		...ISA_INTERRUPTS.map((irq) => [
 			...[Entry.ioInterrupt, Interrupt.vectored, 0, 0, 0, irq],
-			...[IO_APIC_ID, irq === 0 ? 2 : irq],
+			...[ioApicId, irq === 0 ? 2 : irq],
 		]),
 		[Entry.localInterrupt, Interrupt.external, 0, 0, 0, 0, EVERY_LOCAL_APIC, 0],
 		[Entry.localInterrupt, Interrupt.nonMaskable, 0, 0, 0, 0, EVERY_LOCAL_APIC, 1],

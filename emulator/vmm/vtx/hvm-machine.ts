@@ -110,7 +110,7 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		this.trueFaults = 0;
 		this.shown = undefined;
 		const { unit } = host.processor.vmx!;
-		this.vmx = new HostVmxView(host, unit);
+		this.vmx = new HostVmxView(host, [unit]);
 		unit.observers.push({ entered: () => this.seeEntry() });
 		this.monitor = new Monitor(
 			host,
