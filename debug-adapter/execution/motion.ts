@@ -39,6 +39,8 @@ export class RunTo {
 	constructor(
 		private readonly machine: VirtualMachine,
 		private readonly store: BreakpointStore,
+		/** The processor that is to come there. */
+		private readonly processor: number,
 		addresses: readonly bigint[],
 		private readonly isThere: () => boolean,
 	) {
@@ -49,12 +51,17 @@ export class RunTo {
 	advance(instructions: number): "arrived" | Stop | undefined {
 		const stop = this.machine.run(instructions);
 		if (stop?.reason !== "breakpoint" || !this.store.hasTemporary(stop.ids)) return stop;
-		if (this.isThere()) {
+		if (!this.isOther(stop.processor) && this.isThere()) {
 			this.store.setTemporary([]);
 			return "arrived";
 		}
-		// Another activation passed by: only what else lies there counts.
+		// Another activation or processor passed by: only what else lies there counts.
 		const others = this.store.owners(stop.ids);
 		return others.length > 0 ? stop : undefined;
+	}
+
+	/** Another of several processors that share the memory. */
+	private isOther(processor: number): boolean {
+		return this.machine.running !== undefined && processor !== this.processor;
 	}
 }

@@ -12,6 +12,8 @@ const WINDOWS = [64, 4096, 65_536, 1_048_576];
 /** A moment on the way to the present one. */
 interface Moment {
 	readonly at: Position;
+	/** Linear address of the thread's next instruction. */
+	readonly linear: bigint;
 	readonly stackPointer: bigint;
 	readonly context: string;
 	readonly cpl: bigint;
@@ -97,6 +99,8 @@ export class StepBack implements Motion {
 			if (!this.isTranslated || at.linear !== this.moments.at(-1)?.at.linear) this.moments.push(this.moment(at));
 			const stop = machine.advance();
 			if (stop && stop.reason !== "breakpoint") break;
+			// Another processor moved.
+			if (machine.running !== undefined && machine.running !== this.thread.id) this.moments.pop();
 			if (count % 256 === 0 && isExpired()) return false;
 		}
 		// The present one may have begun before the position that the machine was stopped at.
@@ -111,7 +115,8 @@ export class StepBack implements Motion {
 
 	private moment(at: Position): Moment {
 		const { stackPointer, context } = stackIdentity(this.thread);
-		return { at, stackPointer, context, cpl: this.thread.register("cpl") ?? 0n };
+		const linear = this.machine.running === undefined ? at.linear : this.thread.linearInstructionPointer();
+		return { at, linear, stackPointer, context, cpl: this.thread.register("cpl") ?? 0n };
 	}
 
 	/** Where the step ends; undefined when it lies before what was looked at. */
@@ -132,7 +137,7 @@ export class StepBack implements Motion {
 	private lineBefore(): number | undefined {
 		for (let index = this.moments.length - 1; index >= 0; index--) {
 			const moment = this.moments[index]!;
-			const line = isOutside(moment, this.present) ? this.lines.lineAt(moment.at.linear) : undefined;
+			const line = isOutside(moment, this.present) ? this.lines.lineAt(moment.linear) : undefined;
 			if (line) return this.beginOfLine(index, moment, line);
 		}
 		return undefined;
@@ -146,7 +151,7 @@ export class StepBack implements Motion {
 			const moment = this.moments[before]!;
 			const isCallee = moment.context !== last.context || moment.stackPointer < lowest;
 			if (isCallee && moment.cpl <= last.cpl) continue;
-			const at = this.lines.lineAt(moment.at.linear);
+			const at = this.lines.lineAt(moment.linear);
 			if (at?.path !== line.path || at.line !== line.line || moment.context !== last.context) break;
 			first = before;
 			if (moment.stackPointer < lowest) lowest = moment.stackPointer;

@@ -149,7 +149,7 @@ export class StepMotion implements Motion {
 
 	private detourTo(addresses: readonly bigint[], depth: StackIdentity, afterwards: Afterwards): void {
 		const { machine, store, processor } = this.request;
-		const run = new RunTo(machine, store, addresses, () => isBackAt(depth, processor));
+		const run = new RunTo(machine, store, processor.id, addresses, () => isBackAt(depth, processor));
 		this.detour = { run, afterwards };
 	}
 
@@ -157,7 +157,7 @@ export class StepMotion implements Motion {
 	private detourToBody(body: bigint): void {
 		const { machine, store, processor } = this.request;
 		const { context } = stackIdentity(processor);
-		const run = new RunTo(machine, store, [body], () => stackIdentity(processor).context === context);
+		const run = new RunTo(machine, store, processor.id, [body], () => stackIdentity(processor).context === context);
 		this.detour = { run, afterwards: "stop" };
 	}
 

@@ -14,7 +14,7 @@ export class StepOutMotion implements Motion {
 		returnAddress: bigint,
 		isThere: () => boolean,
 	) {
-		this.run = new RunTo(machine, store, [returnAddress], isThere);
+		this.run = new RunTo(machine, store, processor, [returnAddress], isThere);
 	}
 
 	advance(instructions: number): Stop | undefined {

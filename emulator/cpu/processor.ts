@@ -55,8 +55,8 @@ export interface ProcessorSurroundings {
 	readonly attention?: () => void;
 	/** Number and count of the machine's processors; one when left out. */
 	readonly topology?: Topology;
-	/** PAUSE was executed while State.pauseTrap says that another processor waits for its turn. */
-	readonly yields?: () => void;
+	/** PAUSE is executed while State.pauseTrap says that another processor waits for its turn. True: the run loop gives it. */
+	readonly yields?: () => boolean;
 	/** FERR# is asserted (IRQ 13 in a PC): an x87 exception while CR0.NE is clear. */
 	readonly ferr?: () => void;
 }
@@ -137,9 +137,7 @@ export class ArchitecturalProcessor implements ProcessorHooks {
 			...this.modelSpecific.helpers,
 			...ports.helpers,
 			pause: (record) => {
-				if (!surroundings.yields) return Outcome.next;
-				surroundings.yields();
-				return core.operands.advance(record, Outcome.exit);
+				return surroundings.yields?.() ? core.operands.advance(record, Outcome.exit) : Outcome.next;
 			},
 			cpuid: this.cpuid.cpuid,
 			iret: new InterruptReturn(core, tasks).iret,

@@ -11,9 +11,16 @@ import { PAUSE_YIELDS, SavedStates, State } from "../isa/state.ts";
 /** Instructions of a turn: a lock that another processor holds is waited for so long at most, unless the one that waits executes PAUSE. */
 const TURN = 20_000;
 
+/**
+ * Instructions of a turn before PAUSE ends it. Changing the processor costs as much as about a thousand instructions, so that processors
+ * that wait for a long time wait for so long each.
+ */
+const LEAST = 1000;
+
 /** What a snapshot keeps of the turns; the states themselves lie in memory. */
 export interface TurnState {
 	readonly current: number;
+	readonly begun: number;
 	readonly end: number;
 	readonly examined: number;
 	readonly own: readonly number[];
@@ -24,6 +31,10 @@ export class ProcessorTurns {
 	current = 0;
 	/** Count of all retired instructions at which the turn ends. */
 	private end = TURN;
+	/** Count at which it began. */
+	private begun = 0;
+	/** Instructions of a turn. */
+	length = TURN;
 	/** Turns that were passed on in a row, no instruction having retired: after a full circle nobody has anything to do. */
 	private examined = 0;
 	/** Instructions that each has retired, as of the last time that it was put away. */
@@ -52,20 +63,22 @@ export class ProcessorTurns {
 	clear(): void {
 		this.own.fill(0);
 		this.passes.fill(false);
-		this.end = TURN;
+		this.end = this.length;
+		this.begun = 0;
 		this.examined = 0;
 		this.others = 0;
 	}
 
 	save(): TurnState {
-		const { current, end, examined } = this;
-		return { current, end, examined, own: this.processors.map((_, number) => this.instructions(number)) };
+		const { current, begun, end, examined } = this;
+		return { current, begun, end, examined, own: this.processors.map((_, number) => this.instructions(number)) };
 	}
 
 	/** The states in memory have been replaced, with that of `current` in its place. */
-	restore({ current, end, examined, own }: TurnState, retired: number): void {
+	restore({ current, begun, end, examined, own }: TurnState, retired: number): void {
 		this.passes.fill(false);
 		this.own = [...own];
+		this.begun = begun;
 		this.end = end;
 		this.examined = examined;
 		this.others = retired - own[current]!;
@@ -123,7 +136,8 @@ export class ProcessorTurns {
 	/** Gives a processor the turn, a whole one. */
 	give(processor: number): void {
 		this.load(processor);
-		this.end = this.engine().retired + TURN;
+		this.end = this.engine().retired + this.length;
+		this.begun = this.end - this.length;
 		this.offer();
 	}
 
@@ -132,9 +146,12 @@ export class ProcessorTurns {
 		return Math.max(0, this.end - this.engine().retired);
 	}
 
-	/** The processor that runs ends its turn with the current instruction. */
-	yield(): void {
-		this.end = Math.min(this.end, this.engine().retired + 1);
+	/** The processor that runs has executed PAUSE. True: its turn ends with it. */
+	yield(): boolean {
+		const { retired } = this.engine();
+		if (retired - this.begun < LEAST) return false;
+		this.end = Math.min(this.end, retired + 1);
+		return true;
 	}
 
 	/** The turn has ended: it goes to the next that may have something to do, which can be the same again. */

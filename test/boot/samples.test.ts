@@ -18,6 +18,22 @@ for (const name of ["hello", "isprime", "kernel32", "kernel64", "nanobench", "hy
 	});
 }
 
+test("smp starts four processors, which count under a lock and interrupt each other", async () => {
+	const words = [join(samples, "smp/smp.elf"), "--processors", "4", "--memory", "16M"];
+	const result = await hyperscopeRun(words, 120);
+	assert.equal(result.status, 1, result.errors);
+	assert.equal(result.output, readFileSync(join(samples, "smp/expected.txt"), "latin1"));
+	const shares: { instructions: number; interrupts: number }[] = result.statistics.processors;
+	assert.deepEqual(
+		shares.slice(1).map(({ interrupts }) => interrupts),
+		[102, 102, 102],
+	);
+	assert.equal(
+		shares.reduce((sum, { instructions }) => sum + instructions, 0),
+		result.statistics.instructions,
+	);
+});
+
 for (const name of ["hello", "isprime", "kernel32", "nanobench"]) {
 	test(`${name} under bt with shadow page tables prints the same`, async () => {
 		const result = await hyperscopeRun([join(samples, name, `${name}.elf`), "--vmm", "bt", "--mmu", "shadow"], 300);
@@ -83,6 +99,11 @@ test("bad usage and unreadable images end with status 2 and one line", async () 
 		[[join(root, "README.md")], /README\.md is not an image that can be started/],
 		[[join(samples, "hello/hello.elf"), "--memory", "1M"], /Memory of "1M" is not possible/],
 		[[join(samples, "hello/hello.elf"), "--vmm", "magic"], /--vmm "magic" is unknown/],
+		[[join(samples, "hello/hello.elf"), "--processors", "9"], /A machine of 9 processors is not possible/],
+		[
+			[join(samples, "hello/hello.elf"), "--processors", "2", "--vmm", "bt"],
+			/Under "bt" the machine has one processor/,
+		],
 		[[], /No image/],
 	];
 	for (const [words, sentence] of cases) {

@@ -20,6 +20,7 @@ const names = [
 	"xen64",
 	"dom0",
 	"hypervisor",
+	"smp",
 ];
 
 /** Where an image lies that is built from a folder of its own but belongs to another. */
