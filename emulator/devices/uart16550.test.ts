@@ -95,9 +95,11 @@ test("input fills the FIFO, tells trigger or timeout, refills as it is read, and
 	assert.equal(uart.receive([1, 2]), 2, "16 of them went on into the FIFO");
 });
 
-test("no interrupt leaves a PC's serial port while OUT2 is off", () => {
+test("no interrupt leaves the serial port in loopback, with or without OUT2", () => {
 	const { irq, out } = makeUart();
 	out(1, 0x02);
+	assert.equal(irq.level, true, "OUT2 is off");
+	out(4, 0x10);
 	assert.equal(irq.level, false);
 	out(4, 0x08);
 	assert.equal(irq.level, true);

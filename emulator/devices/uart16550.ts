@@ -34,7 +34,6 @@ const FCR_CLEAR_RECEIVER = 0x02;
 const LCR_BREAK = 0x40;
 const LCR_DLAB = 0x80;
 
-const MCR_OUT2 = 0x08;
 const MCR_LOOP = 0x10;
 
 const LSR_DATA_READY = 0x01;
@@ -319,7 +318,11 @@ export class Uart16550 implements Device, RegisterBlock {
 		return fifos | IIR_NONE;
 	}
 
-	/** Fills the FIFO from the line and drives the interrupt. On a PC, OUT2 gates it; loopback holds OUT2 inactive. */
+	/**
+	 * Fills the FIFO from the line and drives the interrupt.
+	 * Deviation: on a PC, OUT2 gates it. Here only loopback, which holds OUT2 inactive, keeps it back, as in QEMU: kernels that were never
+	 * run elsewhere (xv6 writes 0 into MCR) would not hear their serial line.
+	 */
 	private update(): void {
 		const { state } = this;
 		if (state.queue.length > 0 && !(state.mcr & MCR_LOOP)) {
@@ -327,7 +330,7 @@ export class Uart16550 implements Device, RegisterBlock {
 			const room = Math.max(depth - state.fifo.length, 0);
 			if (room > 0) state.fifo.push(...state.queue.splice(0, room));
 		}
-		const gated = (state.mcr & (MCR_OUT2 | MCR_LOOP)) === MCR_OUT2;
-		this.irq.set(gated && (this.iir() & IIR_NONE) === 0);
+		const onLine = (state.mcr & MCR_LOOP) === 0;
+		this.irq.set(onLine && (this.iir() & IIR_NONE) === 0);
 	}
 }

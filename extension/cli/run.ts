@@ -20,7 +20,10 @@ const LARGEST_SLICE = 4_000_000;
 const SMALLEST_SLICE = 1_000;
 const FIRST_SLICE = 16_000;
 const SLICE_MILLISECONDS = { least: 25, most: 100 } as const;
-/** A run that `--until-serial` ends goes on to a multiple of so many instructions: where it ends depends on nothing but the guest. */
+/**
+ * A run that `--until-serial` ends goes on to a multiple of so many instructions, or to where nothing wakes the guest any more: where it
+ * ends depends on nothing but the guest.
+ */
 const SERIAL_STOP_MULTIPLE = 1_000_000;
 /** How much of the serial output is kept for `--until-serial`. */
 const KEPT_OUTPUT = 1 << 16;
@@ -148,6 +151,7 @@ class Run {
 				const result = this.matched ? ({ stop: "serial", status: Status.ok } as const) : this.classify(stop);
 				if (result) return result;
 			}
+			if (this.matched && machine.instructionCount() === count) return { stop: "serial", status: Status.ok };
 			if (this.seconds() >= options.timeout)
 				return this.matched ? { stop: "serial", status: Status.ok } : { stop: "timeout", status: Status.budget };
 			if (milliseconds > SLICE_MILLISECONDS.most) slice = Math.max(SMALLEST_SLICE, Math.floor(slice / 4));
