@@ -39,6 +39,7 @@ import { fragmentViewRequests } from "./views/fragment-views.ts";
 import { hypervisorViewRequests } from "./views/hypervisor-views.ts";
 import { iommuViewRequests } from "./views/iommu-views.ts";
 import { machineViewRequests } from "./views/machine-views.ts";
+import { memoryViewRequests } from "./views/memory-views.ts";
 import { pageTableViewRequests } from "./views/page-table-views.ts";
 import { registerViewRequests } from "./views/register-views.ts";
 
@@ -190,6 +191,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		disassemblyRequests(debuggee, memory, program),
 		locations.requests,
 		memoryRequests(debuggee, memory),
+		memoryViewRequests(debuggee, frames, evaluator, program, memory),
 		sourceRequests(debuggee, program),
 		registerViewRequests(debuggee, frames, history, evaluator),
 		pageTableViewRequests(debuggee, frames, evaluator, program),

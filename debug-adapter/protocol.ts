@@ -127,6 +127,37 @@ export interface MemoryHash {
 	readonly sha256: string;
 }
 
+// ---- memory --------------------------------------------------------------------------------------------------------
+
+export interface MemoryArguments {
+	readonly threadId: number;
+	/** Expression; its space is the one that is read. */
+	readonly address: string;
+	/** Added to the address. The range begins at the multiple of 16 at or below, and at 0 at the earliest. */
+	readonly offset?: number;
+	/** Bytes, 65,536 at most. */
+	readonly count: number;
+}
+
+/** Memory as the thread's processor sees it, read without side effects: device registers are left out. */
+export interface MemoryBody {
+	/** What the expression came to, in the prefix grammar. */
+	readonly address: string;
+	readonly space: "lin" | "gpa" | "hpa" | "iova";
+	/** Where the range begins, without its prefix. */
+	readonly start: Hex;
+	/** Bytes of the range; fewer than asked for at the end of the space. */
+	readonly count: number;
+	/** Bytes of a pointer in the thread's code. */
+	readonly wordSize: 4 | 8;
+	/** The stretches that can be read, as offsets into the range and Base64. */
+	readonly parts: readonly { readonly offset: number; readonly data: string }[];
+	/** Symbols that begin in the range, one for each 16 bytes; only of linear memory. */
+	readonly names: readonly { readonly offset: number; readonly name: string }[];
+	/** Aligned words that point to something with a name: "main+0x12". */
+	readonly pointers: readonly { readonly offset: number; readonly name: string }[];
+}
+
 // ---- registers -----------------------------------------------------------------------------------------------------
 
 export interface ThreadArguments {
@@ -480,6 +511,7 @@ export interface CustomRequests {
 	"hyperscope/compare": { arguments: CompareArguments; body: CompareBody };
 	"hyperscope/devices": { arguments: None; body: DevicesBody };
 	"hyperscope/display": { arguments: None; body: DisplayBody };
+	"hyperscope/memory": { arguments: MemoryArguments; body: MemoryBody };
 	"hyperscope/lastWrite": { arguments: LastWriteArguments; body: undefined };
 	"hyperscope/serialInput": { arguments: SerialInputArguments; body: undefined };
 	"hyperscope/disassembleText": { arguments: DisassembleTextArguments; body: DisassembleTextBody };

@@ -12,6 +12,7 @@ export type ViewName =
 	| "domains"
 	| "iommu"
 	| "display"
+	| "memory"
 	| "comparison";
 
 /** The custom requests that a webview may send. They only look; none changes the guest. */
@@ -31,6 +32,7 @@ export const viewCommands = [
 	"hyperscope/iommus",
 	"hyperscope/iommuWalk",
 	"hyperscope/display",
+	"hyperscope/memory",
 ] as const satisfies readonly (keyof CustomRequests)[];
 
 export type ViewCommand = (typeof viewCommands)[number];
@@ -59,6 +61,8 @@ export type ViewAction =
 	| { readonly action: "disassemble"; readonly address: string }
 	/** The source line of the instruction, or the disassembly where there is none. */
 	| { readonly action: "showInstruction"; readonly address: string }
+	/** Base64; the editor asks the debug adapter to write it, and shows what speaks against it. */
+	| { readonly action: "writeMemory"; readonly address: string; readonly data: string }
 	| { readonly action: "openSource"; readonly path: string; readonly line: number }
 	| { readonly action: "startDebugging" }
 	| { readonly action: "openSample" }

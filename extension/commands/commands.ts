@@ -28,6 +28,7 @@ export interface CommandTargets {
 	readonly hypercalls: MachinePanels;
 	readonly domains: MachinePanels;
 	readonly iommu: MachinePanels;
+	readonly memory: MachinePanels;
 	readonly display: MachinePanels;
 	readonly comparison: MachinePanels;
 	readonly compare: Comparison;
@@ -37,6 +38,11 @@ export interface CommandTargets {
 /** The part that VS Code hands to a command from the Variables, Watch or Call Stack view. */
 interface VariableContext {
 	readonly variable?: { readonly value?: string; readonly evaluateName?: string; readonly memoryReference?: string };
+}
+
+/** What VS Code hands to a command from the menu of a webview: the element's `data-vscode-context`. */
+interface AddressContext {
+	readonly address?: string;
 }
 
 function sentenceOf(error: unknown): string {
@@ -63,6 +69,8 @@ async function askAddress(from: unknown, title: string): Promise<string | undefi
 	if (typeof from === "string") return from;
 	const register = (from as RegisterNode | undefined)?.register;
 	if (register) return register.value;
+	const place = (from as AddressContext | undefined)?.address;
+	if (typeof place === "string") return place;
 	const variable = (from as VariableContext | undefined)?.variable;
 	if (variable) return variable.memoryReference ?? variable.evaluateName ?? variable.value;
 	return vscode.window.showInputBox({
@@ -111,6 +119,16 @@ async function showInstruction(
 	await disassembly.show(address);
 }
 
+/** Writes what was typed in a view; the adapter tells every view what has changed. */
+async function writeMemory(watcher: SessionWatcher, memoryReference: string, data: string): Promise<void> {
+	const stopped = needStopped(watcher);
+	try {
+		await stopped?.session.session.customRequest("writeMemory", { memoryReference, data });
+	} catch (error) {
+		void vscode.window.showErrorMessage(sentenceOf(error));
+	}
+}
+
 /** Does what a webview asks. */
 export function viewActions(targets: () => CommandTargets): (action: ViewAction) => void {
 	return (action) => {
@@ -128,6 +146,8 @@ export function viewActions(targets: () => CommandTargets): (action: ViewAction)
 				return void showInstruction(watcher, disassembly, action.address);
 			case "compare":
 				return void compareTechniques(targets(), undefined);
+			case "writeMemory":
+				return void writeMemory(watcher, action.address, action.data);
 			case "openSource":
 				return void openSource(action.path, action.line);
 			case "startDebugging":
@@ -197,6 +217,7 @@ async function goToLastWrite(watcher: SessionWatcher, from: unknown): Promise<vo
 	if (!stopped) return;
 	const variable = (from as VariableContext | undefined)?.variable;
 	const expression =
+		(from as AddressContext | undefined)?.address ??
 		variable?.evaluateName ??
 		variable?.memoryReference ??
 		(await vscode.window.showInputBox({
@@ -286,6 +307,14 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
 		showDomains: () => targets.domains.show(),
 		showIommu: () => targets.iommu.show(),
 		showDisplay: () => targets.display.show(),
+		showMemory: async (from?: unknown) => {
+			const address = await askAddress(from, vscode.l10n.t("Show Memory at Address"));
+			if (address) targets.memory.show(address);
+		},
+		copyAddress: async (from?: unknown) => {
+			const address = await askAddress(from, vscode.l10n.t("Copy Address"));
+			if (address) await vscode.env.clipboard.writeText(address);
+		},
 		compareTechniques: (uri?: vscode.Uri) => compareTechniques(targets, uri instanceof vscode.Uri ? uri : undefined),
 		walkAddress: async (from?: unknown) => {
 			const address = await askAddress(from, vscode.l10n.t("Walk Address Through the Page Tables"));

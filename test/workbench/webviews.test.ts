@@ -78,6 +78,9 @@ function mapping(index: number): MappingInfo {
 	};
 }
 
+/** What the guest's memory holds at gpa:0x1008. */
+let writtenByte = 8;
+
 const mappings = Array.from({ length: 3000 }, (_, index) => mapping(index));
 
 /** The extension's part: the bodies of all requests. */
@@ -123,6 +126,21 @@ function answer(command: string, values: Record<string, never>): unknown {
 			return fragment(Number(values.id ?? 0));
 		case "hyperscope/hashTable":
 			return { size: 4096, used: 2, buckets: [0, 1].map((index) => ({ index, guest: "0x0", fragment: index })) };
+		case "hyperscope/memory": {
+			const start = 0x1000 + Number(values.offset);
+			const bytes = Array.from({ length: Number(values.count) }, (_, index) => (start + index) & 0xff);
+			if (start <= 0x1008) bytes[0x1008 - start] = writtenByte;
+			return {
+				address: "gpa:0x1008",
+				space: "gpa",
+				start: `0x${start.toString(16)}`,
+				count: values.count,
+				wordSize: 4,
+				parts: [{ offset: 0, data: btoa(String.fromCharCode(...bytes)) }],
+				names: [],
+				pointers: [{ offset: 0, name: hostile }],
+			};
+		}
 		case "hyperscope/display":
 			return {
 				columns: 80,
@@ -212,6 +230,46 @@ describe("webviews", { skip: "missing" in chromium ? chromium.missing : false },
 		await page.locator(".list-row.selected", { hasText: "f1" }).waitFor();
 		await send({ kind: "show", address: "nowhere" });
 		await page.getByText("There is no fragment at nowhere.").waitFor();
+		await closeView(page, errors);
+	});
+
+	test("memory: by keyboard to a byte, a new value for it, what changed, the menu's address", async () => {
+		const { page, actions, errors, send } = await open("memory", stopped);
+		await page.getByLabel("Address").fill("gpa:8 + 0x1000");
+		await page.getByLabel("Address").press("Enter");
+		await page.locator(".list-row", { hasText: "gpa:0x00001000" }).first().waitFor();
+		assert.match((await page.locator(".list-row").first().textContent())!, /000102030405.*→ <img src=x/);
+		const chosen = page.locator(".unit.chosen");
+		assert.equal(await chosen.textContent(), "08", "the byte that was asked for");
+		await page.locator(".list-viewport").focus();
+		await page.keyboard.press("ArrowDown");
+		await page.keyboard.press("ArrowLeft");
+		assert.equal(await chosen.textContent(), "17");
+		assert.equal(await page.locator(".selection .mono").first().textContent(), "gpa:0x00001017");
+		await page.keyboard.press("ArrowUp");
+		await page.keyboard.press("ArrowRight");
+		await page.keyboard.press("7");
+		assert.equal(await page.getByLabel("New value").inputValue(), "0x7", "a digit begins a new value");
+		await page.keyboard.type("fff");
+		await page.keyboard.press("Enter");
+		await page.getByText("0x7fff does not fit into 1 byte.").waitFor();
+		await page.getByLabel("New value").fill("0x7f");
+		await page.getByLabel("New value").press("Enter");
+		assert.deepEqual(actions, [
+			{ kind: "action", action: "writeMemory", address: "gpa:0x00001008", data: btoa("\x7f") },
+		]);
+		writtenByte = 0x7f;
+		await send({ kind: "state", state: { ...stopped, revision: 2 } });
+		await page.locator(".unit.changed.chosen", { hasText: "7f" }).waitFor();
+		assert.equal(await page.locator(".unit.changed").count(), 1);
+		const menu = JSON.parse((await chosen.getAttribute("data-vscode-context"))!);
+		assert.deepEqual([menu.webviewSection, menu.address], ["address", "gpa:0x00001008"]);
+		await page.getByLabel("Size of a unit").selectOption("4");
+		assert.equal(await chosen.textContent(), "0b0a097f");
+		await page.screenshot({ path: join(artifacts, "view-memory.png") });
+		// A narrow panel has shorter rows.
+		await page.setViewportSize({ width: 600, height: 700 });
+		await page.locator(".list-row.selected", { hasText: "gpa:0x00001008" }).waitFor();
 		await closeView(page, errors);
 	});
 

@@ -60,8 +60,12 @@ export class FragmentList {
 			columns: [
 				{ title: "#", class: "column-id" },
 				{ title: "Guest code", class: "column-guest" },
-				{ title: "Instr.", class: "column-count" },
-				{ title: "Entries", class: "column-count" },
+				{ title: "Instr.", class: "column-count", help: "Guest instructions" },
+				{
+					title: "Entries",
+					class: "column-count",
+					help: "How often the VMM dispatched to it; chained entries are not counted",
+				},
 				{ title: "Exits", class: "column-exits" },
 			],
 			render: (fragment) => [
@@ -73,6 +77,7 @@ export class FragmentList {
 			],
 			describe: (fragment) => ({
 				class: fragment.valid ? "" : "invalid",
+				address: fragment.guestStart,
 				spoken: [
 					`fragment ${fragment.id}`,
 					fragment.symbol ?? "",

@@ -7,7 +7,7 @@ import type {
 } from "../../debug-adapter/protocol.ts";
 import { breakpointName } from "../../debug-adapter/protocol.ts";
 import type { ViewState } from "../messages.ts";
-import { element, link } from "../shared/element.ts";
+import { addressContext, element, link } from "../shared/element.ts";
 import type { HostConnection } from "../shared/host.ts";
 
 /** What the tags of the papers mean, for the tooltip. */
@@ -93,7 +93,7 @@ function lineRows(line: FragmentLineInfo, state: ViewState, host: HostConnection
 				{ class: "margin" },
 				first ? breakpointButton(line.guest, guestHere ? "vCPU" : "", state, host) : "",
 			),
-			element("td", { class: "dim" }, first ? line.guest : ""),
+			first ? addressCell(line.guest) : element("td"),
 			element("td", { class: "text" }, first ? guestText(line, host) : ""),
 			element("td", {}, first ? tag(line.tag) : ""),
 			element(
@@ -101,7 +101,7 @@ function lineRows(line: FragmentLineInfo, state: ViewState, host: HostConnection
 				{ class: "margin" },
 				instruction ? breakpointButton(instruction.address, translatedHere ? "pCPU" : "", state, host) : "",
 			),
-			element("td", { class: "dim" }, instruction?.address ?? ""),
+			instruction ? addressCell(instruction.address) : element("td"),
 			element(
 				"td",
 				{ class: "text" },
@@ -111,8 +111,12 @@ function lineRows(line: FragmentLineInfo, state: ViewState, host: HostConnection
 	});
 }
 
+function addressCell(address: string): HTMLElement {
+	return element("td", { class: "dim", attributes: addressContext(address) }, address);
+}
+
 function tag(name: string): HTMLElement {
-	return element("span", { class: "tag", title: tagMeanings[name] ?? name }, name);
+	return element("span", { class: name === "IDENT" ? "tag" : "tag strong", title: tagMeanings[name] ?? name }, name);
 }
 
 function guestText(line: FragmentLineInfo, host: HostConnection): HTMLElement {

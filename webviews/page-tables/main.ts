@@ -68,9 +68,13 @@ const content = element(
 			"Fragment",
 			() => host.act({ action: "showFragment", address: address.value.trim() || instructionPointer }),
 			"Show the fragment that holds this address",
+			"secondary",
 		),
-		button("Disassemble", () =>
-			host.act({ action: "disassemble", address: address.value.trim() || instructionPointer }),
+		button(
+			"Disassemble",
+			() => host.act({ action: "disassemble", address: address.value.trim() || instructionPointer }),
+			"Show the code at this address",
+			"secondary",
 		),
 	),
 	walkPlace,

@@ -17,6 +17,7 @@ export interface MappingListChoices {
 }
 
 function rights(mapping: MappingInfo): string {
+	// The heading of the column says what each letter means.
 	const letters = [
 		mapping.user ? "U" : "K",
 		mapping.writable ? "W" : "-",
@@ -72,7 +73,11 @@ export class MappingList {
 			rowHeight: 22,
 			columns: [
 				{ title: "Address range", class: "column-range" },
-				{ title: "Rights", class: "column-rights" },
+				{
+					title: "Rights",
+					class: "column-rights",
+					help: "User or kernel, Writable, eXecutable, Global, Accessed, Dirty",
+				},
 				{ title: "Physical", class: "column-target" },
 				{ title: "Size", class: "column-size" },
 				{ title: "Page", class: "column-size" },
@@ -87,7 +92,11 @@ export class MappingList {
 			describe: (mapping) => {
 				const changed = this.#changed.has(mapping);
 				const both = mapping.writable && mapping.executable;
-				return { class: `${changed ? "changed" : ""} ${both ? "both" : ""}`, spoken: spoken(mapping, changed) };
+				return {
+					class: `${changed ? "changed" : ""} ${both ? "both" : ""}`,
+					spoken: spoken(mapping, changed),
+					address: mapping.start,
+				};
 			},
 			onSelect: (mapping) => onWalk(mapping.start),
 		});

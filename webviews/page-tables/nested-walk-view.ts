@@ -1,7 +1,7 @@
 // The two-dimensional walk (SDM Vol. 3C §28.3.2): a row for each level of the guest's tables, in it the references to EPT
 // entries that find that table, then the guest's entry; every memory reference numbered in order.
 import type { NestedReferenceInfo, NestedWalkBody } from "../../debug-adapter/protocol.ts";
-import { element } from "../shared/element.ts";
+import { addressContext, element } from "../shared/element.ts";
 
 type NestedWalk = NonNullable<NestedWalkBody["walk"]>;
 
@@ -36,7 +36,7 @@ function cell(reference: NestedReferenceInfo | undefined): HTMLElement {
 			attributes: { "data-reference": String(number) },
 		},
 		element("div", {}, element("span", { class: "tag" }, String(number)), `${step.level}[${step.index}]`),
-		element("div", { class: "mono dim" }, step.entryAddress),
+		element("div", { class: "mono dim", attributes: addressContext(step.entryAddress) }, step.entryAddress),
 		element("div", { class: "mono" }, step.entry),
 		element("div", { class: "dim" }, step.flags.join(" ")),
 		failed && element("div", { class: "error" }, step.failure),

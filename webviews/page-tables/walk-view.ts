@@ -1,6 +1,6 @@
 // One address walked through every table that takes part, side by side: the guest's first, then what virtualization adds.
 import type { PageWalkBody, WalkInfo, WalkStepInfo } from "../../debug-adapter/protocol.ts";
-import { element } from "../shared/element.ts";
+import { addressContext, element } from "../shared/element.ts";
 import { sizeText } from "./mapping-filter.ts";
 
 const titles: Readonly<Record<string, string>> = {
@@ -15,6 +15,11 @@ export function tableTitle(table: string): string {
 	return titles[table] ?? table;
 }
 
+/** An address with the editor's menu for addresses. */
+function place(address: string, title: string): HTMLElement {
+	return element("span", { class: "mono place", title, attributes: addressContext(address) }, address);
+}
+
 function stepItem(step: WalkStepInfo): HTMLElement {
 	const failed = step.failure !== undefined;
 	return element(
@@ -25,13 +30,12 @@ function stepItem(step: WalkStepInfo): HTMLElement {
 			{ class: "step-line" },
 			element("strong", {}, step.level),
 			element("span", { class: "dim" }, `[${step.index}]`),
-			element("span", { class: "mono", title: "Where the entry lies" }, step.entryAddress),
-			element("span", {}, "="),
-			element("span", { class: "mono", title: "The entry" }, step.entry),
+			place(step.entryAddress, "Where the entry lies"),
 		),
 		element(
 			"div",
-			{ attributes: { "aria-label": "Bits that are set" } },
+			{ class: "step-line", attributes: { "aria-label": "The entry, and its bits that are set" } },
+			element("span", { class: "mono entry", title: "The entry" }, step.entry),
 			...step.flags.map((flag) => element("span", { class: "tag" }, flag)),
 		),
 		failed && element("div", { class: "error" }, `The walk fails here: ${step.failure}`),
@@ -62,7 +66,7 @@ export function walkColumn(walk: WalkInfo): HTMLElement {
 					"p",
 					{ class: "result" },
 					"→ ",
-					element("span", { class: "mono" }, result.address),
+					place(result.address, "Where the address leads"),
 					` (${sizeText(BigInt(result.pageSize))} page, ${rights!.join(", ")})`,
 				)
 			: element("p", { class: "result error" }, "→ not mapped for this access"),
@@ -78,7 +82,7 @@ export function walkColumns(body: PageWalkBody): HTMLElement {
 			"p",
 			{ class: "walked" },
 			"Linear address ",
-			element("span", { class: "mono" }, body.linear),
+			place(body.linear, "The address that is walked"),
 			body.symbol !== undefined && element("span", { class: "dim mono" }, ` ${body.symbol}`),
 		),
 		element("div", { class: "walk-columns" }, ...body.walks.map(walkColumn)),

@@ -4,7 +4,7 @@ type Child = Node | string | undefined | false;
 
 interface Options {
 	readonly class?: string;
-	readonly title?: string;
+	readonly title?: string | undefined;
 	/** Attributes as they are written in HTML. */
 	readonly attributes?: Readonly<Record<string, string>>;
 	readonly onClick?: (event: MouseEvent) => void;
@@ -29,8 +29,19 @@ export function link(text: string, title: string, onClick: () => void): HTMLButt
 	return element("button", { class: "link", title, attributes: { type: "button" }, onClick }, text);
 }
 
-export function button(text: string, onClick: () => void, title?: string): HTMLButtonElement {
-	return element("button", { class: "button", title, attributes: { type: "button" }, onClick }, text);
+/** The editor's menu for an address (`webview/context` in package.json) on a right click or the menu key. */
+export function addressContext(address: string): Record<string, string> {
+	const context = { webviewSection: "address", address, preventDefaultContextMenuItems: true };
+	return { "data-vscode-context": JSON.stringify(context) };
+}
+
+export function button(
+	text: string,
+	onClick: () => void,
+	title?: string,
+	kind: "primary" | "secondary" = "primary",
+): HTMLButtonElement {
+	return element("button", { class: `button ${kind}`, title, attributes: { type: "button" }, onClick }, text);
 }
 
 /** A button that stays pressed. */

@@ -46,7 +46,11 @@ export class EventList {
 			rowHeight: 22,
 			columns: options.columns,
 			render: (event) => options.render(event),
-			describe: (event) => ({ class: `event-${event.kind}`, spoken: options.render(event).filter(Boolean).join(", ") }),
+			describe: (event) => ({
+				class: `event-${event.kind}`,
+				spoken: options.render(event).filter(Boolean).join(", "),
+				...(event.instruction === undefined ? {} : { address: event.instruction }),
+			}),
 			onSelect: (event) => options.onSelect(event),
 			onOpen: (event) => options.onOpen(event),
 			onNearEnd: () => void this.#read(false),

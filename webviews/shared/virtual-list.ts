@@ -1,17 +1,17 @@
 // A list of rows of equal height of which only those in view exist, so that a hundred thousand rows cost nothing.
 // By keyboard it is one stop: arrows, Page Up/Down, Home and End move, Enter opens (WAI-ARIA listbox pattern).
-import { element } from "./element.ts";
+import { addressContext, element } from "./element.ts";
 
 export interface VirtualListOptions<Row> {
 	readonly label: string;
 	/** CSS pixels. */
 	readonly rowHeight: number;
-	/** Names of the columns, for the heading row. */
-	readonly columns: readonly { readonly title: string; readonly class: string }[];
+	/** Names of the columns, for the heading row, and what the mouse is told there. */
+	readonly columns: readonly { readonly title: string; readonly class: string; readonly help?: string }[];
 	/** Cells of one row, in the order of the columns. */
 	render(row: Row): readonly (Node | string)[];
-	/** Classes and spoken text of a row. */
-	describe?(row: Row): { class?: string; spoken?: string };
+	/** Classes and spoken text of a row, and the address that its menu is for. */
+	describe?(row: Row): { class?: string; spoken?: string; address?: string };
 	/** Another row was chosen. */
 	onSelect?(row: Row): void;
 	/** Enter or double click. */
@@ -36,7 +36,8 @@ export class VirtualList<Row> {
 	constructor(options: VirtualListOptions<Row>) {
 		this.#options = options;
 		const heading = element("div", { class: "list-heading", attributes: { "aria-hidden": "true" } });
-		for (const column of options.columns) heading.append(element("span", { class: column.class }, column.title));
+		for (const column of options.columns)
+			heading.append(element("span", { class: column.class, title: column.help }, column.title));
 		this.#spacer = element("div", { class: "list-spacer" });
 		this.#viewport = element(
 			"div",
@@ -154,6 +155,7 @@ export class VirtualList<Row> {
 				"aria-posinset": String(index + 1),
 				"aria-setsize": String(this.#rows.length),
 				...(about.spoken ? { "aria-label": about.spoken } : {}),
+				...(about.address ? addressContext(about.address) : {}),
 			},
 			onClick: () => {
 				this.#followsEnd = false;
