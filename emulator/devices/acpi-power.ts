@@ -6,10 +6,10 @@ import { bits } from "./register-format.ts";
 import { TickRate } from "./tick-rate.ts";
 
 /** Offsets in the block. */
-const PM1_STATUS = 0;
+export const PM1_STATUS = 0;
 const PM1_ENABLE = 2;
-const PM1_CONTROL = 4;
-const PM_TIMER = 8;
+export const PM1_CONTROL = 4;
+export const PM_TIMER = 8;
 
 export const PM_TIMER_HERTZ = 3_579_545;
 /** The block's usual base under QEMU's SeaBIOS, and its length. */
@@ -40,7 +40,7 @@ interface AcpiPowerState {
 }
 
 function powerOn(): AcpiPowerState {
-	return { status: 0, enable: 0, control: 0, timerSeen: 0 };
+	return { status: 0, enable: 0, control: CONTROL_SCI_ENABLE, timerSeen: 0 };
 }
 
 /** Register block: 12 ports. The system control interrupt is level triggered (IRQ 9 on a PC). */
@@ -134,8 +134,8 @@ export class AcpiPower implements Device, RegisterBlock {
 			state.status &= ~cleared;
 			if (cleared & STATUS_TIMER) state.timerSeen = this.halfWraps();
 		} else if (offset < PM1_ENABLE + 2) state.enable = merge(state.enable) & ENABLE_ALL;
-		// SLP_EN is write only (ACPI, table 4.14); ACPI mode is always on here, there is no SMI command port to leave it.
-		else if (offset < PM1_CONTROL + 2) state.control = merge(state.control);
+		// SLP_EN is write only (ACPI, table 4.14). Deviation: SCI_EN is always set; there is no SMI command port to enter or leave ACPI mode by.
+		else if (offset < PM1_CONTROL + 2) state.control = merge(state.control) | CONTROL_SCI_ENABLE;
 	}
 
 	private sleep(): void {
@@ -151,8 +151,8 @@ export class AcpiPower implements Device, RegisterBlock {
 	private update(): void {
 		this.alarm?.cancel();
 		this.alarm = undefined;
-		const { enable, control } = this.state;
-		this.sci.set((control & CONTROL_SCI_ENABLE) !== 0 && (this.status() & enable) !== 0);
+		const { enable } = this.state;
+		this.sci.set((this.status() & enable) !== 0);
 		if (!(enable & STATUS_TIMER) || this.status() & STATUS_TIMER) return;
 		const next = this.rate.timeOfTick((this.halfWraps() + 1) * HALF_WRAP);
 		this.alarm = this.clock.at(next, () => this.update());

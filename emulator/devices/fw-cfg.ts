@@ -55,10 +55,12 @@ export interface FirmwareConfiguration {
 	/** Bytes of memory below 4 GiB. */
 	readonly memoryBytes: number;
 	readonly memoryMap: readonly MemoryRange[];
-	/** More files by name, for example "bootorder". */
-	readonly files?: Readonly<Record<string, Uint8Array>>;
+	/** More files by name, for example "bootorder". One whose bytes depend on what the firmware does is asked for them; their number stays. */
+	readonly files?: Readonly<Record<string, ItemBytes>>;
 	readonly kernel?: FirmwareKernel | undefined;
 }
+
+type ItemBytes = Uint8Array | (() => Uint8Array);
 
 interface FwCfgState {
 	key: number;
@@ -76,17 +78,21 @@ function ascii(text: string): Uint8Array {
 	return Uint8Array.from(text, (character) => character.charCodeAt(0));
 }
 
+function current(item: ItemBytes): Uint8Array {
+	return item instanceof Uint8Array ? item : item();
+}
+
 /** Register block: 2 ports at 0x510. The items are fixed at construction; the guest only selects and reads. */
 export class FwCfg implements Device, RegisterBlock {
 	readonly name = "fw_cfg";
 	readonly widestAccess = 2;
-	private readonly items = new Map<number, Uint8Array>();
+	private readonly items = new Map<number, ItemBytes>();
 	private readonly names = new Map<number, string>();
 	private state: FwCfgState = { key: 0, position: 0 };
 
 	/** @throws RangeError for a file name longer than 55 characters. */
 	constructor(configuration: FirmwareConfiguration) {
-		const item = (key: number, name: string, bytes: Uint8Array) => {
+		const item = (key: number, name: string, bytes: ItemBytes) => {
 			this.items.set(key, bytes);
 			this.names.set(key, name);
 		};
@@ -121,7 +127,7 @@ export class FwCfg implements Device, RegisterBlock {
 			if (name.length >= FILE_NAME_SIZE)
 				throw new RangeError(`fw_cfg: the file name "${name}" is longer than 55 characters.`);
 			const entry = 4 + i * FILE_ENTRY_SIZE;
-			view.setUint32(entry, bytes.length);
+			view.setUint32(entry, current(bytes).length);
 			view.setUint16(entry + 4, FILE_FIRST + i);
 			directory.set(ascii(name), entry + 8);
 			item(FILE_FIRST + i, name, bytes);
@@ -132,7 +138,8 @@ export class FwCfg implements Device, RegisterBlock {
 	/** Reads past the end of an item, and of items that are not there, give 0. */
 	read(offset: number, size: AccessSize): number {
 		if (offset !== DATA || size !== 1) return 0;
-		const bytes = this.items.get(this.state.key);
+		const item = this.items.get(this.state.key);
+		const bytes = item && current(item);
 		return bytes && this.state.position < bytes.length ? bytes[this.state.position++]! : 0;
 	}
 

@@ -65,11 +65,15 @@ export class Piix4PowerFunction implements Device, PciFunction {
 		return this.configuration.registers();
 	}
 
+	/** First port of the block, as PMBA has it. */
+	get registerPort(): number {
+		const { bytes } = this.configuration;
+		return (bytes[PMBA]! & 0xc0) | (bytes[PMBA + 1]! << 8);
+	}
+
 	/** Where the block is to be; undefined when it is off. */
 	private wanted(): number | undefined {
-		const { bytes } = this.configuration;
-		if (!(bytes[PMREGMISC]! & 1)) return undefined;
-		return (bytes[PMBA]! & 0xc0) | (bytes[PMBA + 1]! << 8);
+		return this.configuration.bytes[PMREGMISC]! & 1 ? this.registerPort : undefined;
 	}
 
 	/** Something else that lies where the block was put stays there. */

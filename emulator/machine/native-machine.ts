@@ -169,7 +169,7 @@ export class NativeMachine implements VirtualMachine {
 			processors: configuration.processors,
 			write: (address, bytes) => void host.physical.poke(address, bytes),
 		};
-		const boot = loadImage(configuration.image, configuration, target);
+		const boot = loadImage(configuration.image, configuration, target, host.devices.platform);
 		enterBootState(host.processor, boot);
 	}
 

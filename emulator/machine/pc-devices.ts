@@ -35,6 +35,8 @@ import { SystemControlPortB } from "../devices/system-control-port-b.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
 import { UnassignedRange } from "../devices/unassigned-range.ts";
 import { VgaText } from "../devices/vga-text.ts";
+import type { AcpiPlatform } from "./acpi/platform.ts";
+import { acpiFiles } from "./acpi/table-loader.ts";
 import { memoryMap } from "./loaders/boot-state.ts";
 import { type OptionalDeviceConfiguration, OptionalDevices, type PciSurroundings } from "./optional-devices.ts";
 
@@ -95,6 +97,7 @@ export class PcDevices {
 	/** Present when the machine was asked for devices beyond the bare PC's. */
 	readonly optional: OptionalDevices | undefined;
 	readonly all: readonly Device[];
+	private readonly powerFunction: Piix4PowerFunction;
 
 	constructor(readonly surroundings: PcSurroundings) {
 		const { clock } = surroundings;
@@ -175,7 +178,7 @@ export class PcDevices {
 		this.expansion = { clock, ports: portBus, memory, ioApic, irq, pci, isaBridge, apicBus };
 		this.optional = surroundings.optional && new OptionalDevices(surroundings.optional, this.expansion);
 		const power = new AcpiPower(clock, irq(9), () => surroundings.powerOff());
-		const powerFunction = new Piix4PowerFunction(pci, portBus, power, surroundings.firmware ?? false);
+		this.powerFunction = new Piix4PowerFunction(pci, portBus, power, surroundings.firmware ?? false);
 		const dma = new Dma8237();
 		const postCode = new PostCode();
 		const debugExit = new DebugExit((value) => surroundings.debugExit(value));
@@ -194,7 +197,7 @@ export class PcDevices {
 			cpuCount: processors,
 			memoryBytes: surroundings.memoryBytes,
 			memoryMap: memoryMap(surroundings.memoryBytes),
-			files: { "etc/sercon-port": SERIAL_CONSOLE_PORT },
+			files: { "etc/sercon-port": SERIAL_CONSOLE_PORT, ...this.acpiFiles() },
 			kernel: surroundings.kernel,
 		});
 
@@ -242,7 +245,7 @@ export class PcDevices {
 			hostBridge,
 			isaBridge,
 			power,
-			powerFunction,
+			this.powerFunction,
 			dma,
 			postCode,
 			debugExit,
@@ -253,6 +256,28 @@ export class PcDevices {
 			unassignedPorts,
 			unassignedMemory,
 		];
+	}
+
+	/** What the ACPI tables of this machine say. */
+	get platform(): AcpiPlatform {
+		const { memoryBytes } = this.surroundings;
+		const powerPort = this.powerFunction.registerPort;
+		const processors = this.localApics.length;
+		return { processors, memoryBytes, powerPort, remapping: this.optional?.iommu !== undefined };
+	}
+
+	/** For firmware, which puts the power management registers where it wants before it asks. */
+	private acpiFiles(): Record<string, () => Uint8Array> {
+		let { platform } = this;
+		let files = acpiFiles(platform);
+		const file = (name: string) => () => {
+			if (platform.powerPort !== this.powerFunction.registerPort) {
+				platform = this.platform;
+				files = acpiFiles(platform);
+			}
+			return files[name]!;
+		};
+		return Object.fromEntries(Object.keys(files).map((name) => [name, file(name)]));
 	}
 
 	private picAsserts = false;

@@ -97,10 +97,15 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 		this.pcpu.attach(host, kernel, this.remapping);
 		this.attached();
 		devices.reset();
-		const boot = loadImage(configuration.image, configuration, {
-			size: configuration.memory,
-			write: (address, bytes) => void monitor.physical.poke(address, bytes),
-		});
+		const boot = loadImage(
+			configuration.image,
+			configuration,
+			{
+				size: configuration.memory,
+				write: (address, bytes) => void monitor.physical.poke(address, bytes),
+			},
+			devices.platform,
+		);
 		monitor.start();
 		this.enterBootState(boot);
 		this.breakpoints.attach(host.engine.code, this.translations());

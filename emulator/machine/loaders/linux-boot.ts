@@ -1,6 +1,7 @@
 // Direct boot of a Linux bzImage by its 32-bit boot protocol.
 // Reference: Linux, Documentation/arch/x86/boot.rst ("THE LINUX/x86 BOOT PROTOCOL", "32-bit BOOT PROTOCOL") and zero-page.rst.
 
+import { ROOT_POINTER } from "../acpi/direct-boot.ts";
 import { MachineError, type NamedFile } from "../virtual-machine.ts";
 import { type BootState, type LoadTarget, memoryMap, place, words, zeroTerminated } from "./boot-state.ts";
 import type { BootModules } from "./multiboot1.ts";
@@ -17,6 +18,7 @@ const COMMAND_LINE_LIMIT = 2048;
 const KERNEL = 0x100000;
 
 /** Offsets in the zero page. */
+const ACPI_ROOT_POINTER = 0x070;
 const E820_COUNT = 0x1e8;
 const E820_TABLE = 0x2d0;
 const LOADER_TYPE = 0x210;
@@ -75,6 +77,7 @@ export function loadLinux(image: NamedFile, modules: BootModules, target: LoadTa
 	const headerEnd = 0x202 + view.getUint8(0x201);
 	parameters.set(bytes.subarray(HEADER_START, Math.min(headerEnd, 0x290)), HEADER_START);
 	const zero = new DataView(parameters.buffer);
+	zero.setBigUint64(ACPI_ROOT_POINTER, BigInt(ROOT_POINTER), true);
 	zero.setUint8(LOADER_TYPE, UNKNOWN_LOADER);
 	zero.setUint8(LOAD_FLAGS, zero.getUint8(LOAD_FLAGS) | CAN_USE_HEAP);
 	zero.setUint16(HEAP_END, 0xfe00, true);

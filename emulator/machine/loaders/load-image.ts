@@ -1,5 +1,7 @@
 // Tells what an image is and loads it.
 
+import { placeAcpiTables } from "../acpi/direct-boot.ts";
+import type { AcpiPlatform } from "../acpi/platform.ts";
 import { MachineError, type NamedFile } from "../virtual-machine.ts";
 import type { BootState, LoadTarget } from "./boot-state.ts";
 import { isElf, loadElf, parseElf, physicalEntry } from "./elf-image.ts";
@@ -8,18 +10,27 @@ import { type BootModules, findMultiboot1, loadMultiboot1 } from "./multiboot1.t
 import { findMultiboot2, loadMultiboot2 } from "./multiboot2.ts";
 import { isParavirtualKernel, loadPvh, pvhEntry } from "./pvh.ts";
 
-/** @throws {MachineError} with one sentence when the file is no image that can be started, or does not fit. */
-export function loadImage(image: NamedFile, modules: BootModules, target: LoadTarget): BootState {
+/**
+ * Before the image come the ACPI tables: what it loads over them is its own.
+ * @throws {MachineError} with one sentence when the file is no image that can be started, or does not fit.
+ */
+export function loadImage(
+	image: NamedFile,
+	modules: BootModules,
+	target: LoadTarget,
+	platform: AcpiPlatform,
+): BootState {
 	const { name, bytes } = image;
 	if (bytes.length === 0) throw new MachineError(`${name} is empty.`);
 	const multiboot = findMultiboot1(bytes) >= 0 || findMultiboot2(bytes) >= 0;
 	if (modules.modules?.length && (isBzImage(bytes) || !multiboot))
 		throw new MachineError(`${name} is no multiboot image, so it takes no modules: leave "--module" out.`);
+	const rootPointer = placeAcpiTables(target, platform);
 	if (isBzImage(bytes)) return loadLinux(image, modules, target);
 	const multiboot1 = findMultiboot1(bytes);
 	if (multiboot1 >= 0) return loadMultiboot1(image, multiboot1, modules, target);
 	const multiboot2 = findMultiboot2(bytes);
-	if (multiboot2 >= 0) return loadMultiboot2(image, multiboot2, modules, target);
+	if (multiboot2 >= 0) return loadMultiboot2(image, multiboot2, modules, target, rootPointer);
 	if (isElf(bytes)) {
 		const elf = parseElf(name, bytes);
 		const entry = pvhEntry(bytes);

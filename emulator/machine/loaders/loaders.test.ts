@@ -25,7 +25,7 @@ function addressedImage(): Uint8Array {
 
 test("multiboot 1 by addresses: code, zeroed bss, magic and information", () => {
 	const target = memory(4 << 20);
-	const boot = loadImage({ name: "kernel", bytes: addressedImage() }, { append: "one two" }, target);
+	const boot = loadImage({ name: "kernel", bytes: addressedImage() }, { append: "one two" }, target, PLATFORM);
 	assert.equal(boot.instructionPointer, 0x100020);
 	assert.equal(boot.registers.eax, 0x2badb002);
 	assert.deepEqual([...target.bytes.subarray(0x100020, 0x100024)], [0x90, 0x90, 0x90, 0xf4]);
@@ -69,7 +69,7 @@ function pvhImage(): Uint8Array {
 test("PVH: the entry of the note, start information with command line, module and memory map", () => {
 	const target = memory(4 << 20);
 	const initrd = { name: "initrd", bytes: Uint8Array.of(1, 2, 3) };
-	const boot = loadImage({ name: "vmlinux", bytes: pvhImage() }, { append: "quiet", initrd }, target);
+	const boot = loadImage({ name: "vmlinux", bytes: pvhImage() }, { append: "quiet", initrd }, target, PLATFORM);
 	assert.equal(boot.protocol, "PVH");
 	assert.equal(boot.instructionPointer, 0x200000);
 	assert.equal(target.bytes[0x200000], 0xf4);
@@ -96,7 +96,7 @@ test("images that cannot be started are refused with a sentence that names them"
 	];
 	for (const [bytes, sentence] of cases) {
 		assert.throws(
-			() => loadImage({ name: "kernel", bytes }, {}, target),
+			() => loadImage({ name: "kernel", bytes }, {}, target, PLATFORM),
 			(error: unknown) => error instanceof MachineError && sentence.test(error.message),
 		);
 	}
@@ -105,14 +105,17 @@ test("images that cannot be started are refused with a sentence that names them"
 test("an image that does not fit asks for more memory", () => {
 	const bytes = addressedImage();
 	new DataView(bytes.buffer).setUint32(24, 0x800000, true);
-	assert.throws(() => loadImage({ name: "kernel", bytes }, {}, memory(4 << 20)), /give it more with "memory"/);
+	assert.throws(
+		() => loadImage({ name: "kernel", bytes }, {}, memory(4 << 20), PLATFORM),
+		/give it more with "memory"/,
+	);
 });
 
 test("every truncation of an image either loads or is refused with a MachineError", () => {
 	for (const whole of [addressedImage(), pvhImage()])
 		for (let length = 0; length < whole.length; length++) {
 			try {
-				loadImage({ name: "kernel", bytes: whole.subarray(0, length) }, {}, memory(4 << 20));
+				loadImage({ name: "kernel", bytes: whole.subarray(0, length) }, {}, memory(4 << 20), PLATFORM);
 			} catch (error) {
 				assert.ok(error instanceof MachineError, String(error));
 			}
@@ -121,7 +124,7 @@ test("every truncation of an image either loads or is refused with a MachineErro
 
 test("multiboot information tells of more than 2 GiB of memory", () => {
 	const target = { ...memory(4 << 20), size: 0xa000_0000 };
-	const boot = loadImage({ name: "kernel", bytes: addressedImage() }, {}, target);
+	const boot = loadImage({ name: "kernel", bytes: addressedImage() }, {}, target, PLATFORM);
 	const view = new DataView(target.bytes.buffer);
 	assert.equal(view.getUint32(boot.registers.ebx! + 8, true), (0xa000_0000 - 0x10_0000) / 1024);
 });
@@ -133,7 +136,7 @@ test("multiboot modules come in their order, the initrd last; other images take 
 		{ name: "second", bytes: Uint8Array.of(4), commandLine: "second" },
 	];
 	const initrd = { name: "initrd", bytes: Uint8Array.of(5, 6) };
-	const boot = loadImage({ name: "kernel", bytes: addressedImage() }, { modules, initrd }, target);
+	const boot = loadImage({ name: "kernel", bytes: addressedImage() }, { modules, initrd }, target, PLATFORM);
 	const view = new DataView(target.bytes.buffer);
 	const information = boot.registers.ebx!;
 	assert.equal(view.getUint32(information + 20, true), 3);
@@ -149,14 +152,14 @@ test("multiboot modules come in their order, the initrd last; other images take 
 		[[5, 6], 0, "initrd"],
 	]);
 	assert.throws(
-		() => loadImage({ name: "vmlinux", bytes: pvhImage() }, { modules }, memory(4 << 20)),
+		() => loadImage({ name: "vmlinux", bytes: pvhImage() }, { modules }, memory(4 << 20), PLATFORM),
 		/vmlinux is no multiboot image, so it takes no modules: leave "--module" out\./,
 	);
 });
 
 test("a multiboot kernel finds the BIOS data area and the MultiProcessor tables with right sums", () => {
 	const target = memory(4 << 20);
-	loadImage({ name: "kernel", bytes: addressedImage() }, {}, target);
+	loadImage({ name: "kernel", bytes: addressedImage() }, {}, target, PLATFORM);
 	const view = new DataView(target.bytes.buffer);
 	assert.equal(view.getUint16(0x40e, true) * 16, 0x9fc00);
 	assert.equal(view.getUint16(0x413, true), 639);
@@ -178,7 +181,7 @@ test("a multiboot kernel finds the BIOS data area and the MultiProcessor tables 
 
 test("a multiboot kernel finds ACPI tables with right sums and lengths", () => {
 	const target = memory(4 << 20);
-	loadImage({ name: "kernel", bytes: addressedImage() }, {}, target);
+	loadImage({ name: "kernel", bytes: addressedImage() }, {}, target, PLATFORM);
 	const view = new DataView(target.bytes.buffer);
 	const sum = (start: number, length: number) =>
 		target.bytes.subarray(start, start + length).reduce((all, byte) => (all + byte) & 0xff, 0);
@@ -218,6 +221,8 @@ function taggedImage(...tags: readonly [type: number, flags: number, content: Ui
 	return join(words(0xe85250d6, 0, length, -(0xe85250d6 + length)), body, words(0, 8), Uint8Array.of(0xf4));
 }
 
+const PLATFORM = { processors: 1, memoryBytes: 4 << 20, powerPort: 0x600, remapping: false };
+
 const ADDRESS = [2, 0, words(0x100000, 0x100000, 0, 0)] as const;
 const ENTRY = [3, 0, words(0x100000)] as const;
 
@@ -247,7 +252,7 @@ test("multiboot 2: every tag of a header is understood, and the information says
 		[10, 0, words(0x100000, 0xffffffff, 4096, 1)],
 		[99, 1, new Uint8Array(0)],
 	);
-	const boot = loadImage({ name: "kernel", bytes: image }, {}, target);
+	const boot = loadImage({ name: "kernel", bytes: image }, {}, target, PLATFORM);
 	assert.equal(boot.registers.eax, 0x36d76289);
 	const tags = informationTags(target, boot.registers.ebx!);
 	const screen = tags.get(8)!;
@@ -270,7 +275,7 @@ test("multiboot 2 headers that are wrong are refused with one sentence", () => {
 	];
 	for (const [bytes, sentence] of cases)
 		assert.throws(
-			() => loadImage({ name: "kernel", bytes }, {}, memory(4 << 20)),
+			() => loadImage({ name: "kernel", bytes }, {}, memory(4 << 20), PLATFORM),
 			(error: unknown) => error instanceof MachineError && sentence.test(error.message),
 		);
 });
@@ -282,7 +287,7 @@ test("every change of one byte in a multiboot 2 header either loads or is refuse
 			const bytes = whole.slice();
 			bytes[at] = value;
 			try {
-				loadImage({ name: "kernel", bytes }, {}, memory(4 << 20));
+				loadImage({ name: "kernel", bytes }, {}, memory(4 << 20), PLATFORM);
 			} catch (error) {
 				assert.ok(error instanceof MachineError, String(error));
 			}
@@ -306,7 +311,8 @@ function elfImage(type: number, entry: number): Uint8Array {
 }
 
 test("an ELF entry may be a linear or a physical address; elsewhere it is refused, as object files are", () => {
-	const load = (bytes: Uint8Array) => loadImage({ name: "kernel", bytes }, {}, memory(4 << 20)).instructionPointer;
+	const load = (bytes: Uint8Array) =>
+		loadImage({ name: "kernel", bytes }, {}, memory(4 << 20), PLATFORM).instructionPointer;
 	assert.equal(load(elfImage(2, 0xc0100004)), 0x100004);
 	assert.equal(load(elfImage(2, 0x100004)), 0x100004);
 	assert.throws(() => load(elfImage(2, 0x200000)), /kernel starts at 0x200000, where none of its segments lies/);
@@ -314,7 +320,7 @@ test("an ELF entry may be a linear or a physical address; elsewhere it is refuse
 	const initrd = { name: "initrd", bytes: Uint8Array.of(1) };
 	const bytes = elfImage(2, 0x100004);
 	assert.throws(
-		() => loadImage({ name: "kernel", bytes }, { initrd }, memory(4 << 20)),
+		() => loadImage({ name: "kernel", bytes }, { initrd }, memory(4 << 20), PLATFORM),
 		/cannot be told of the module initrd/,
 	);
 });
@@ -328,7 +334,7 @@ test("a bzImage without a 32-bit entry says that it needs a BIOS", () => {
 	view.setUint16(0x206, 0x0207, true);
 	bytes[0x211] = 1;
 	assert.throws(
-		() => loadImage({ name: "loader", bytes }, {}, memory(4 << 20)),
+		() => loadImage({ name: "loader", bytes }, {}, memory(4 << 20), PLATFORM),
 		/loader has no 32-bit entry: it starts in real mode/,
 	);
 });

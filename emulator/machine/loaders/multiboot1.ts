@@ -2,7 +2,6 @@
 
 import { PROCESSOR_SIGNATURE } from "../../cpu/processor-state.ts";
 import { type BootModule, MachineError, type NamedFile } from "../virtual-machine.ts";
-import { placeAcpiTables } from "./acpi-tables.ts";
 import {
 	type BootState,
 	type LoadTarget,
@@ -105,7 +104,6 @@ export function loadMultiboot1(image: NamedFile, header: number, modules: BootMo
 	let free = (end + 0xfff) & ~0xfff;
 	placeBiosData(target);
 	placeMultiprocessorTable(target, PROCESSOR_SIGNATURE);
-	placeAcpiTables(target);
 	const reserve = (content: Uint8Array, alignment: number, what: string): number => {
 		const address = Math.ceil(free / alignment) * alignment;
 		place(target, address, content, what);

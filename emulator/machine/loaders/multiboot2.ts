@@ -1,8 +1,8 @@
 // Reference: Multiboot2 Specification 2.0. The header is an 8-byte aligned structure in the first 32768 bytes of the image.
 
 import { PROCESSOR_SIGNATURE } from "../../cpu/processor-state.ts";
+import { ROOT_BYTES_1 } from "../acpi/table-set.ts";
 import { MachineError, type NamedFile } from "../virtual-machine.ts";
-import { placeAcpiTables } from "./acpi-tables.ts";
 import {
 	type BootState,
 	type LoadTarget,
@@ -49,6 +49,7 @@ const TAG = {
 	memoryMap: 6,
 	framebuffer: 8,
 	acpiOld: 14,
+	acpiNew: 15,
 	loadBase: 21,
 } as const;
 /** Information that the specification knows; a loader leaves out what the machine does not have. */
@@ -84,7 +85,13 @@ function join(...parts: readonly Uint8Array[]): Uint8Array {
 }
 
 /** @throws {MachineError} when the image asks for what is not there or does not fit. */
-export function loadMultiboot2(image: NamedFile, header: number, modules: BootModules, target: LoadTarget): BootState {
+export function loadMultiboot2(
+	image: NamedFile,
+	header: number,
+	modules: BootModules,
+	target: LoadTarget,
+	rootPointer: Uint8Array,
+): BootState {
 	const { name, bytes } = image;
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 	const headerEnd = header + view.getUint32(header + 8, true);
@@ -143,7 +150,6 @@ export function loadMultiboot2(image: NamedFile, header: number, modules: BootMo
 	let free = (end + 0xfff) & ~0xfff;
 	placeBiosData(target);
 	placeMultiprocessorTable(target, PROCESSOR_SIGNATURE);
-	const rootPointer = placeAcpiTables(target);
 	const tags: Uint8Array[] = [
 		tag(TAG.commandLine, zeroTerminated([name, modules.append].filter(Boolean).join(" "))),
 		tag(TAG.loaderName, zeroTerminated("Hyperscope")),
@@ -156,7 +162,8 @@ export function loadMultiboot2(image: NamedFile, header: number, modules: BootMo
 			),
 		),
 	];
-	tags.push(tag(TAG.framebuffer, TEXT_SCREEN), tag(TAG.acpiOld, rootPointer));
+	tags.push(tag(TAG.framebuffer, TEXT_SCREEN));
+	tags.push(tag(TAG.acpiOld, rootPointer.subarray(0, ROOT_BYTES_1)), tag(TAG.acpiNew, rootPointer));
 	// It is loaded where it was linked: nothing else lies there.
 	if (relocatable) tags.push(tag(TAG.loadBase, words(base)));
 	for (const { name: moduleName, bytes: content, commandLine } of multibootModules(modules)) {

@@ -1,6 +1,7 @@
 // Direct boot of kernels that carry the note XEN_ELFNOTE_PHYS32_ENTRY, Linux and the BSDs among them.
 // Reference: Xen, docs/misc/pvh.pandoc and xen/include/public/arch-x86/hvm/start_info.h.
 
+import { ROOT_POINTER } from "../acpi/direct-boot.ts";
 import type { NamedFile } from "../virtual-machine.ts";
 import { type BootState, type LoadTarget, memoryMap, place, words, zeroTerminated } from "./boot-state.ts";
 import { loadElf, parseElf } from "./elf-image.ts";
@@ -50,8 +51,7 @@ export function loadPvh(image: NamedFile, entry: number, modules: BootModules, t
 	const information = words(
 		...[START_INFO_MAGIC, START_INFO_VERSION, 0, module === undefined ? 0 : 1],
 		...[moduleList, 0, commandLine, 0],
-		// No RSDP: there are no ACPI tables.
-		...[0, 0, map, 0, ranges.length, 0],
+		...[ROOT_POINTER, 0, map, 0, ranges.length, 0],
 	);
 	return {
 		instructionPointer: entry,

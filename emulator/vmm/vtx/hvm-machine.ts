@@ -158,10 +158,15 @@ export class HvmMachine extends HostedMachine implements VirtualMachine {
 		guestDevices.reset();
 		const { processor } = monitor.emulator;
 		if (configuration.image && !configuration.firmware) {
-			const boot = loadImage(configuration.image, configuration, {
-				size: configuration.memory,
-				write: (address, bytes) => void monitor.physical.poke(address, bytes),
-			});
+			const boot = loadImage(
+				configuration.image,
+				configuration,
+				{
+					size: configuration.memory,
+					write: (address, bytes) => void monitor.physical.poke(address, bytes),
+				},
+				guestDevices.platform,
+			);
 			enterBootState(processor, boot);
 		} // With firmware the vCPU stands at its reset vector (SDM Vol. 3A §9.1.4), which lies in the ROM.
 		else processor.reset();
