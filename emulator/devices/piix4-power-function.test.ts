@@ -14,6 +14,7 @@ import { UnassignedRange } from "./unassigned-range.ts";
 /** PMBA and PMREGMISC. */
 const BASE = 0x40;
 const DECODE = 0x80;
+const CONTROL = 4;
 const TIMER = 8;
 
 function setUp(firmware: boolean) {
@@ -81,4 +82,11 @@ test("a hostile guest", () => {
 		};
 		return { device, blocks: [{ block, length: 256 }] };
 	}, 50);
+});
+
+test("ACPI mode is on and stays on, for nothing could turn it on", () => {
+	const { ports } = setUp(false);
+	assert.equal(ports.read(0x600 + CONTROL, 2), 1);
+	ports.write(0x600 + CONTROL, 2, 0);
+	assert.equal(ports.read(0x600 + CONTROL, 2), 1);
 });

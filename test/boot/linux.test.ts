@@ -93,7 +93,7 @@ const MEASUREMENTS = [
 	/^Calibrating delay loop \(skipped\), value calculated using timer frequency/,
 	/^smpboot: Total of 1 processors activated \([\d.]+ BogoMIPS\)$/,
 	/^audit: type=2000 audit\([\d.]+:1\): state=initialized/,
-	/^rtc_cmos rtc_cmos: setting system clock to /,
+	/^rtc_cmos 00:00: setting system clock to /,
 	/^sched_clock: Marking stable /,
 ];
 

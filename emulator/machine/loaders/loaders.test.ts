@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { findRootPointer, readTables } from "../../../test/tools/acpi-reader.ts";
 import { MachineError } from "../virtual-machine.ts";
 import { type LoadTarget, words } from "./boot-state.ts";
 import { loadImage } from "./load-image.ts";
@@ -179,33 +180,18 @@ test("a multiboot kernel finds the BIOS data area and the MultiProcessor tables 
 	assert.equal(at, table + length);
 });
 
-test("a multiboot kernel finds ACPI tables with right sums and lengths", () => {
-	const target = memory(4 << 20);
-	loadImage({ name: "kernel", bytes: addressedImage() }, {}, target, PLATFORM);
-	const view = new DataView(target.bytes.buffer);
-	const sum = (start: number, length: number) =>
-		target.bytes.subarray(start, start + length).reduce((all, byte) => (all + byte) & 0xff, 0);
-	const text = (at: number, length: number) => Buffer.from(target.bytes.subarray(at, at + length)).toString("latin1");
-	const pointer = 0xf0400;
-	assert.equal(text(pointer, 8), "RSD PTR ");
-	assert.equal(sum(pointer, 20), 0);
-	const table = (at: number, signature: string): number => {
-		assert.equal(text(at, 4), signature);
-		const length = view.getUint32(at + 4, true);
-		assert.equal(sum(at, length), 0, signature);
-		return length;
-	};
-	const rsdt = view.getUint32(pointer + 16, true);
-	assert.equal(table(rsdt, "RSDT"), 44);
-	const [fadt, madt] = [36, 40].map((offset) => view.getUint32(rsdt + offset, true));
-	assert.equal(table(fadt!, "FACP"), 116);
-	assert.equal(view.getUint32(fadt! + 76, true), 0x608, "the timer");
-	assert.equal(text(view.getUint32(fadt! + 36, true), 4), "FACS");
-	assert.equal(table(view.getUint32(fadt! + 40, true), "DSDT"), 36);
-	const end = madt! + table(madt!, "APIC");
-	let at = madt! + 44;
-	while (at < end) at += target.bytes[at + 1]!;
-	assert.equal(at, end);
+test("kernels of every protocol find the ACPI tables", () => {
+	for (const bytes of [addressedImage(), pvhImage()]) {
+		const target = memory(4 << 20);
+		const boot = loadImage({ name: "kernel", bytes }, {}, target, PLATFORM);
+		const read = (address: number, length: number) => target.bytes.subarray(address, address + length);
+		const pointer = findRootPointer(read);
+		assert.equal(pointer, 0xf0400);
+		assert.ok(readTables(read, pointer).has("APIC"));
+		if (boot.protocol !== "PVH") continue;
+		const information = new DataView(target.bytes.buffer, boot.registers.ebx!);
+		assert.equal(information.getBigUint64(32, true), BigInt(pointer));
+	}
 });
 
 /** A multiboot 2 image with load addresses and further tags: type, flags, content. */
@@ -261,7 +247,14 @@ test("multiboot 2: every tag of a header is understood, and the information says
 		[0xb8000, 80, 25],
 	);
 	assert.deepEqual([screen.getUint8(20), screen.getUint8(21)], [16, 2]);
-	assert.equal(tags.get(14)!.getUint32(0, true), 0x20445352, "RSD");
+	for (const [type, length] of [
+		[14, 20],
+		[15, 36],
+	] as const) {
+		const pointer = tags.get(type)!;
+		assert.equal(pointer.byteLength, length);
+		assert.equal(pointer.getUint32(0, true), 0x20445352, "RSD");
+	}
 	assert.equal(tags.get(21)!.getUint32(0, true), 0x100000);
 });
 
