@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { constants } from "../../isa/x87/constants.ts";
 import { double, extended, Flag, finite, Kind, round, roundToInteger, single } from "./binary-float.ts";
 import { constantValue } from "./elementary-functions.ts";
 import { integerSquareRoot } from "./exact-arithmetic.ts";
@@ -109,18 +110,12 @@ test("rounding to an integer", () => {
 });
 
 test("the constants are the double extended values nearest to log2(10), log2(e), π, log10(2), ln(2)", () => {
-	// SDM Vol. 1 §8.3.8; the significands are those of the mathematical constants.
-	const expected = [
-		0xd49a784bcd1b8afen,
-		0xb8aa3b295c17f0bcn,
-		0xc90fdaa22168c235n,
-		0x9a209a84fbcff799n,
-		0xb17217f7d1cf79acn,
-	];
-	for (const [index, low] of expected.entries()) {
-		const value = constantValue(index + 1);
-		const rounded = round(false, value.significand, value.exponent, extended, 0).value;
-		assert.equal(packExtended(rounded).low.toString(16), low.toString(16));
+	// SDM Vol. 1 §8.3.8; generated code pushes the literal ones.
+	for (const [index, { low, exponent }] of constants.entries()) {
+		const value = constantValue(index);
+		const { kind, significand } = value;
+		const rounded = kind === Kind.finite ? round(false, significand, value.exponent, extended, 0).value : value;
+		assert.deepEqual(packExtended(rounded), { high: exponent, low });
 	}
 });
 

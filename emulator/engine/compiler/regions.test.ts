@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { RAM_BASE, State } from "../../isa/state.ts";
 import { ExitReason } from "../exit-reason.ts";
+import { Vector } from "../fault.ts";
 import { FlatProcessor } from "../flat-processor.ts";
 import { Outcome } from "../helper.ts";
 
@@ -98,6 +99,36 @@ describe("compiled regions", () => {
 		assert.equal(processor.engine.execute(1000), ExitReason.breakpoint);
 		assert.equal(processor.physical.i32[EAX], 10);
 		assert.equal(processor.physical.i64[State.rip >> 3], BigInt(CODE + 6));
+	});
+
+	test("do x87 arithmetic without a helper, and leave a signalling NaN to it", () => {
+		// fld qword [2000h]; fmul qword [2008h]; fadd st, st; fstp qword [2010h]; inc eax; jmp back
+		const code = [
+			...[0xdd, 0x05, 0x00, 0x20, 0, 0, 0xdc, 0x0d, 0x08, 0x20, 0, 0, 0xd8, 0xc0, 0xdd, 0x1d, 0x10, 0x20, 0, 0],
+			...[0x40, 0xeb, 0xe9],
+		];
+		const processor = new FlatProcessor(0x100000, MODE32);
+		const { physical, engine } = processor;
+		const at = RAM_BASE + 0x2000;
+		physical.i32[State.x87Control >> 2] = 0x37f;
+		physical.view.setFloat64(at, 1.5, true);
+		physical.view.setFloat64(at + 8, 5e-324, true);
+		physical.poke(CODE, new Uint8Array(code));
+		restart(processor);
+		engine.execute(6);
+		engine.regions!.compilePage(CODE >> 12, MODE32);
+		const before = engine.tiers.compiled;
+		assert.equal(engine.execute(6000), ExitReason.fuel);
+		assert.equal(engine.tiers.compiled - before, 6000);
+		// 1.5 × 2 × 2^-1074, exactly.
+		assert.equal(physical.view.getFloat64(at + 16, true), 3 * 5e-324);
+		assert.equal(physical.i32[State.x87Status >> 2], 2, "DE, and nothing else");
+
+		physical.view.setBigUint64(at, 0x7ff0000000000001n, true);
+		// This processor has no helpers: they end the run.
+		engine.execute(6);
+		assert.equal(processor.fault?.vector, Vector.invalidOpcode);
+		assert.equal(physical.i64[State.rip >> 3], BigInt(CODE));
 	});
 
 	test("leave 64-bit registers whole around operands of 1, 2 and 4 bytes", () => {
