@@ -1,8 +1,8 @@
 // Rounding of a 128-bit significand to the precision of the control word, and the write of a result (SDM Vol. 1 §4.8.4,
 // §8.1.5, Table 4-8).
 
-import type { FunctionBuilder, Variable } from "../emit/function-builder.ts";
-import { Value, ValueType } from "../emit/value.ts";
+import type { FunctionBuilder, Variable } from "../../emit/function-builder.ts";
+import { Value, ValueType } from "../../emit/value.ts";
 import {
 	Control,
 	controlWord,

@@ -2,9 +2,9 @@
 // denormals; signalling NaNs are the helper's. Stores take zeros, infinities and numbers, underflow included; overflow, NaNs
 // and what no integer holds are the helper's.
 
-import type { FunctionBuilder } from "../emit/function-builder.ts";
-import type { Routine } from "../emit/routine.ts";
-import { Value, ValueType } from "../emit/value.ts";
+import type { FunctionBuilder } from "../../emit/function-builder.ts";
+import type { Routine } from "../../emit/routine.ts";
+import { Value, ValueType } from "../../emit/value.ts";
 import { finish, flagsOfRounding, roundsUp } from "./rounding.ts";
 import {
 	BIAS,

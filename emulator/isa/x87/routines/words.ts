@@ -1,9 +1,9 @@
 // The words of the x87 state as generated code reads and changes them (SDM Vol. 1 §8.1). A routine does what goes well
 // with all its exceptions masked; its last result is negative when it has changed nothing and the helper has to do it.
 
-import type { FunctionBuilder } from "../emit/function-builder.ts";
-import { Value, ValueType } from "../emit/value.ts";
-import { State } from "../state.ts";
+import type { FunctionBuilder } from "../../emit/function-builder.ts";
+import { Value, ValueType } from "../../emit/value.ts";
+import { State } from "../../state.ts";
 
 const { i32, i64 } = ValueType;
 
