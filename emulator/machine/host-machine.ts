@@ -264,8 +264,8 @@ export class HostMachine {
 
 	/** Something has come to a processor, which is looked at before its next instruction. */
 	private hasCome(number: number): void {
-		if (!this.turns || number === this.turns.current) this.engine?.stopAfterInstruction();
-		else this.turns.woke(number);
+		if (this.turns && number !== this.turns.current) this.turns.woke();
+		this.engine?.stopAfterInstruction();
 	}
 
 	/**

@@ -178,9 +178,10 @@ export class ProcessorTurns {
 		this.examined = 0;
 	}
 
-	/** Something has come to a processor that may wake it. */
-	woke(processor: number): void {
-		if (processor !== this.current) this.physical.i32[State.pauseTrap >> 2]! |= PAUSE_YIELDS;
+	/** Something has come to a processor that does not run. It is soon its turn: whoever sent it may wait for an answer. */
+	woke(): void {
+		this.physical.i32[State.pauseTrap >> 2]! |= PAUSE_YIELDS;
+		this.end = Math.min(this.end, Math.max(this.begun + LEAST, this.engine().retired + 1));
 	}
 
 	/** PAUSE ends the turn only when somebody else may use it: leaving generated code for each is not free. */

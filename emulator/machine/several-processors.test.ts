@@ -108,6 +108,7 @@ test("a snapshot holds all processors: the run that goes on from any of them end
 
 test("a breakpoint stops whichever processor comes to it, a step moves that one alone", () => {
 	const { machine } = machineOf();
+	machine.host.turns.length = 700;
 	const seen = new Map<number, number>();
 	while (machine.running === 1) assert.equal(machine.run(1000), undefined);
 	const started = machine.running;
@@ -134,6 +135,7 @@ test("a breakpoint stops whichever processor comes to it, a step moves that one 
 
 test("a data breakpoint names the processor that wrote", () => {
 	const { machine } = machineOf();
+	machine.host.turns.length = 700;
 	machine.setExecutionBreakpoints([{ id: 1, address: { space: "lin", value: lockedAddress } }]);
 	assert.equal(machine.run(200_000_000)?.reason, "breakpoint");
 	machine.setExecutionBreakpoints([]);

@@ -1,10 +1,10 @@
 // Runs the .flat files of kvm-unit-tests, which the user has built, on the host machine under `--vmm none`, and lists passes and
 // fails by name.
 //
-//   node --import tsx test/conformance/kvm-unit-tests.ts FOLDER [--only REGEX] [--list] [--write TITLE] [--jobs N] [--seconds N]
+//   node --import tsx test/conformance/kvm-unit-tests.ts FOLDER [--only REGEX] [--list] [--write TITLE] [--jobs N] [--seconds N] [--processors N]
 //
 // FOLDER holds *.flat, of 32- or 64-bit; nothing is fetched. --list prints the runs without making them;
-// --jobs makes N at a time, --seconds ends each after N. --write replaces the section
+// --jobs makes N at a time, --seconds ends each after N, --processors gives the machine so many (and the runs a name that says so). --write replaces the section
 // TITLE of docs/conformance.md by the table. The exit status is 1 when a run that docs/conformance.md names as passed does not pass.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -17,6 +17,10 @@ import { vmxSubtests } from "./vmx-subtests.ts";
 /** Arguments with which a program is run more than once, or without which it does nothing. */
 const ARGUMENTS: Record<string, readonly string[]> = {
 	"vmexit.flat": ["cpuid", "mov_from_cr8", "mov_to_cr8", "inl_from_pmtimer", "toggle_cr0_wp", "toggle_cr4_pge"],
+};
+/** More of them when there are several processors. */
+const ARGUMENTS_OF_SEVERAL: Record<string, readonly string[]> = {
+	"vmexit.flat": ["ipi", "ipi_halt", "ple_round_robin"],
 };
 /** Devices that a program is about. */
 const OPTIONS: Record<string, readonly string[]> = { "intel-iommu.flat": ["--iommu", "on"] };
@@ -34,9 +38,11 @@ const { values, positionals } = parseArgs({
 		write: { type: "string" },
 		jobs: { type: "string", default: "1" },
 		seconds: { type: "string", default: "900" },
+		processors: { type: "string", default: "1" },
 	},
 });
 const seconds = Number(values.seconds);
+const processors = Number(values.processors);
 const [folder] = positionals;
 if (folder === undefined || !existsSync(folder)) {
 	console.error(
@@ -47,6 +53,7 @@ if (folder === undefined || !existsSync(folder)) {
 
 function argumentsOf(file: string): readonly string[] {
 	if (file === "vmx.flat") return vmxSubtests(readFileSync(join(folder!, file)));
+	if (processors > 1 && ARGUMENTS_OF_SEVERAL[file]) return ARGUMENTS_OF_SEVERAL[file];
 	return ARGUMENTS[file] ?? [""];
 }
 
@@ -54,6 +61,7 @@ async function run(file: string, words: string): Promise<Result> {
 	const memory = LARGE.test(words) ? "2560M" : "512M";
 	const command = ["--memory", memory, "--max-instructions", String(BUDGET), "--timeout", String(seconds)];
 	command.push(...(OPTIONS[file] ?? []));
+	if (processors > 1) command.push("--processors", String(processors));
 	if (words !== "") command.push("--append", words);
 	// The statistics hold a hash of all memory, which takes longer than most of these programs.
 	const { status, output, errors } = await hyperscopeRun([join(folder!, file), ...command], seconds + 20, false);
@@ -62,7 +70,9 @@ async function run(file: string, words: string): Promise<Result> {
 		lines.filter((line) => line.startsWith(`${mark}: `)).map((line) => line.slice(mark.length + 2));
 	const [passes, fails, skips] = [of("PASS"), of("FAIL"), of("SKIP")];
 	return {
-		name: [file.replace(/\.flat$/, ""), words].filter(Boolean).join(" "),
+		name: [file.replace(/\.flat$/, ""), words, processors > 1 ? `with ${processors} processors` : ""]
+			.filter(Boolean)
+			.join(" "),
 		verdict: verdictOf(status, passes.length, fails.length, lines),
 		passes: passes.length,
 		fails,

@@ -24,6 +24,18 @@ test("INIT in root operation waits; in a guest it is an exit before the next ins
 	assert.equal(machine.enter(), Reason.vmcall, "the guest goes on");
 });
 
+test("INIT that was blocked in root operation comes right behind VMXOFF", () => {
+	const machine = new VmxMachine();
+	machine.operate();
+	send(machine, DeliveryMode.init);
+	// vmxoff; inc dword [data], which no processor executes
+	const bytes = [0x0f, 0x01, 0xc4, 0xff, 0x04, 0x25, At.data & 0xff, At.data >> 8, 0, 0];
+	machine.write32(At.data, 7);
+	machine.execute(bytes, 2);
+	assert.equal(machine.read32(At.data), 7);
+	assert.equal(machine.state.modeName, "real", "the processor is as after INIT");
+});
+
 test("INIT while the guest runs", () => {
 	const machine = new VmxMachine();
 	// jmp $

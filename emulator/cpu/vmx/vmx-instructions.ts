@@ -86,6 +86,8 @@ export class VmxInstructions {
 			vmxoff: root(() => {
 				unit.leaveOperation();
 				unit.succeed();
+				// An INIT signal that was blocked comes before the next instruction (§24.8).
+				unit.onModeSwitch();
 			}),
 			vmclear: root((record) => this.vmclear(this.pointer(record))),
 			vmptrld: root((record) => this.vmptrld(this.pointer(record))),
