@@ -10,6 +10,7 @@ import type { Host } from "./host.ts";
 import { openDisassemblyWithoutSource } from "./session/open-disassembly.ts";
 import { debugType, SessionWatcher } from "./session/session-watcher.ts";
 import { registerAssemblyHover } from "./views/assembly-hover.ts";
+import { registerInlineValues } from "./views/inline-values.ts";
 import { type NumberFormat, numberFormats } from "./views/number-format.ts";
 import { SerialConsoles } from "./views/serial-console.ts";
 import { registerTrees } from "./views/trees.ts";
@@ -77,6 +78,7 @@ export function activateExtension(context: vscode.ExtensionContext, host: Host):
 		targets.compare,
 		registerCommands(targets),
 		registerAssemblyHover(),
+		registerInlineValues(),
 		openDisassemblyWithoutSource(),
 		applyNumberFormat(watcher, numberFormat.get),
 		vscode.debug.registerDebugAdapterDescriptorFactory(debugType, factory),

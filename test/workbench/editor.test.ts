@@ -94,8 +94,11 @@ describe("the editor", { skip }, () => {
 			await page.row("Call Stack", /^directory_tree_demonstrate/);
 			await page.expandRow("Variables", /^Locals|^Arguments/);
 			await page.row("Variables", /^depth = 0/);
+			const line = page.page.locator(".view-line", { hasText: /if.*depth.*>.*totals/ });
+			await page.until(async () => /depth\s=\s0/.test((await line.first().textContent()) ?? ""), "values in the line");
 			await page.screenshot("stopped");
 
+			await readMemory(page);
 			await readFragments(page);
 			await page.expandPane("Guest Registers");
 			await page.row("Guest Registers", /^eax\s*0x[0-9a-f]{8}$/);
@@ -143,6 +146,22 @@ async function setBreakpointInAddUp(page: WorkbenchPage): Promise<void> {
 	await page.page.keyboard.press("Control+G");
 	await page.answer(":78");
 	await page.setBreakpoint(78);
+}
+
+/** The memory view, from a variable's menu: what it points to, and a value that is written. */
+async function readMemory(page: WorkbenchPage): Promise<void> {
+	await page.contextMenu(page.pane("Variables").locator(".monaco-list-row", { hasText: "<nodes>" }), "Show Memory…");
+	const view = await page.webview(() => document.querySelector(".unit.chosen") !== null, "the memory view");
+	// struct node begins with its name, which is "/" for the root.
+	assert.equal(await text(view, ".unit.chosen"), "2f");
+	await view.locator("[data-unit='1']").first().click();
+	await view.locator("input[aria-label='New value']").fill("0x41");
+	await view.locator("input[aria-label='New value']").press("Enter");
+	await page.until(
+		async () => (await view.locator(".unit.changed.chosen", { hasText: "41" }).count()) === 1,
+		"the byte",
+	);
+	await page.screenshot("memory");
 }
 
 /** The page-table view: the walk of an address that is typed, the mappings with a filter, a click on a row. */
