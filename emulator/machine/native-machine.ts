@@ -1,6 +1,7 @@
 // `--vmm none`: the guest owns the host. Its processors are the hardware's, and its tables are the hardware's.
 
 import type { WatchedAccess } from "../cpu/memory-access.ts";
+import { PROCESSOR_SIGNATURE } from "../cpu/processor-state.ts";
 import type { DiskImage } from "../devices/ata/disk-image.ts";
 import { RAM_BASE } from "../isa/state.ts";
 import { checkBootSource, firmwareKernel } from "./boot-source.ts";
@@ -14,6 +15,7 @@ import { type HostSnapshot, restoreHostSnapshot, takeHostSnapshot } from "./host
 import type { IommuView } from "./hypervisor-views.ts";
 import type { LoadTarget } from "./loaders/boot-state.ts";
 import { loadImage } from "./loaders/load-image.ts";
+import { placeMultiprocessorTable } from "./loaders/multiprocessor-table.ts";
 import { NativeEvents, type WatchedMachine } from "./native-events.ts";
 import { NativeProcessor } from "./native-processor.ts";
 import { openDisks, optionalDevices } from "./optional-configuration.ts";
@@ -170,6 +172,8 @@ export class NativeMachine implements VirtualMachine {
 			write: (address, bytes) => void host.physical.poke(address, bytes),
 		};
 		const boot = loadImage(configuration.image, configuration, target, host.devices.platform);
+		// Kernels of every kind find several processors there, also those that make nothing of the ACPI tables.
+		if (host.turns.several) placeMultiprocessorTable(target, PROCESSOR_SIGNATURE);
 		enterBootState(host.processor, boot);
 	}
 

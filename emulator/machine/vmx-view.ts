@@ -4,6 +4,7 @@
 import { LaunchState, type VmcsMemory } from "../cpu/vmx/vmcs.ts";
 import { vmcsFields } from "../cpu/vmx/vmcs-fields.ts";
 import type { EntryFailureReport, VmxObserver } from "../cpu/vmx/vmx-observer.ts";
+import { VmxMode, VmxWord } from "../cpu/vmx/vmx-state.ts";
 import type { VmxUnit } from "../cpu/vmx/vmx-unit.ts";
 import type { HostMachine } from "./host-machine.ts";
 import type { VmcsField, VmcsGroup, VmcsView, VmxView } from "./hypervisor-views.ts";
@@ -82,7 +83,7 @@ export class HostVmxView implements VmxView, VmxObserver {
 	}
 
 	restore({ active, before, failures }: HostVmxViewState): void {
-		this.operationChanged();
+		this.clear();
 		this.active = [...active];
 		for (const [address, bytes] of before) this.before.set(address, bytes.copy());
 		for (const [address, report] of failures) this.failures.set(address, report);
@@ -106,7 +107,14 @@ export class HostVmxView implements VmxView, VmxObserver {
 		this.failures.set(BigInt(address), report);
 	}
 
+	/** The regions stay while another processor is in VMX operation. */
 	operationChanged(): void {
+		const { physical, turns } = this.host;
+		const isIn = (number: number) => physical.i32[(turns.stateAt(number) + VmxWord.mode) >> 2] !== VmxMode.off;
+		if (!this.units.some((_, number) => number !== turns.current && isIn(number))) this.clear();
+	}
+
+	private clear(): void {
 		this.active = [];
 		this.before.clear();
 		this.failures.clear();
