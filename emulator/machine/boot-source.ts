@@ -28,7 +28,7 @@ export function firmwareKernel({
 	if (!firmware || !image) return undefined;
 	if (!isBzImage(image.bytes))
 		throw new MachineError(
-			`${image.name} is no Linux bzImage, which is what the firmware ${firmware.name} can start: leave --firmware out, or put the image on a disk.`,
+			`${image.name} is no Linux bzImage, which is what the firmware ${firmware.name} can start: start it without a firmware, or put it on a disk.`,
 		);
 	return {
 		...splitBzImage(image),

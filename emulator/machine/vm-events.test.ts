@@ -29,6 +29,12 @@ test("events come back newest first, by kind and reason, a page at a time", () =
 	assert.deepEqual([log.total, log.read({ limit: 9 }), log.counts()], [0, [], []]);
 });
 
+test("the address of an instruction in the upper half is no negative number", () => {
+	const log = new VmEventLog(() => 0);
+	log.record("interrupt", "event upcall", 1, -0x7fff_f000n);
+	assert.equal(log.read({ limit: 1 })[0]!.instruction, 0xffff_ffff_8000_1000n);
+});
+
 test("a flood of one kind leaves the events of another, and all are counted", () => {
 	const log = new VmEventLog(() => 0, 4);
 	log.record("hypercall", "mmu_update", 1, 0x1000n, [{ name: "count", value: 1n }]);

@@ -109,8 +109,10 @@ const CAPACITY = 4096;
 const MOST_REASONS = 512;
 const NO_DETAIL: readonly VmEventField[] = [];
 
+/** A register may have been read as a signed number: addresses are not. */
 function eventOf(kind: VmEventKind, { instruction, ...entry }: Entry): VmEvent {
-	return { ...entry, kind, ...(instruction === undefined ? {} : { instruction: BigInt(instruction) }) };
+	const address = instruction === undefined ? {} : { instruction: BigInt.asUintN(64, BigInt(instruction)) };
+	return { ...entry, kind, ...address };
 }
 
 /** Where a machine writes its events. Recording never changes what the guest sees. */

@@ -68,7 +68,7 @@ export abstract class DeprivilegedMachine<Kernel extends KernelExecution> extend
 			initSignal: () =>
 				this.end({
 					reason: "halted",
-					description: `The guest has sent its processor INIT, behind which it begins in real-address mode: that runs under "none" and "hvm" with "--mmu ept".`,
+					description: `The guest has sent its processor INIT, behind which it begins in real-address mode: that runs under "none" and under "hvm" with EPT ("mmu": "ept").`,
 				}),
 			memory: () => this.monitor.physical,
 		});

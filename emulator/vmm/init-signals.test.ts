@@ -27,5 +27,5 @@ for (const vmm of ["trap", "bt"] as const)
 		const machine = createMachine({ vmm, memory: 4 << 20, image: tinyGuest(code) });
 		const stop = machine.run(100_000);
 		assert.ok(stop?.reason === "halted", JSON.stringify(stop));
-		assert.match(stop.description, /has sent its processor INIT, .* "none" and "hvm" with "--mmu ept"/);
+		assert.match(stop.description, /has sent its processor INIT, .* "none" and under "hvm" with EPT/);
 	});

@@ -298,7 +298,7 @@ export function registerCommands(targets: CommandTargets): vscode.Disposable {
 	const commands: Record<string, (...values: never[]) => unknown> = {
 		debugImage: (uri?: vscode.Uri) => debugImage(uri),
 		openSample: (name?: string) => openSample(context, typeof name === "string" ? name : undefined),
-		openSampleSource: () => openSampleSource(),
+		openSampleSource: () => openSampleSource(context),
 		showPageTables: () => pageTables.show(),
 		showFragments: () => fragments.show(),
 		showTimeline: () => targets.timeline.show(),

@@ -56,20 +56,33 @@ export async function openSample(context: vscode.ExtensionContext, name?: string
 }
 
 /** Opens the source file of the workspace in which a first breakpoint makes sense. */
-export async function openSampleSource(): Promise<void> {
+export async function openSampleSource(context: vscode.ExtensionContext): Promise<void> {
 	const folders = vscode.workspace.workspaceFolders ?? [];
 	for (const name of [/^main\.c$/, /^kernel\.c$/, /\.(c|S|s|asm|rs|zig)$/]) {
 		const [file] = (await Promise.all(folders.map(({ uri }) => searchFiles(uri, name, 1)))).flat();
 		if (!file) continue;
-		const document = await vscode.workspace.openTextDocument(file);
-		const editor = await vscode.window.showTextDocument(document);
-		const line = document
-			.getText()
-			.split("\n")
-			.findIndex((text) => /^\w.*\b(\w+_)?main\s*\(/.test(text));
-		if (line >= 0) editor.selection = new vscode.Selection(line, 0, line, 0);
-		if (line >= 0) editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenter);
-		return;
+		return showMain(file);
+	}
+	// Some samples are built from files that they share with others.
+	const samples = await listSamples(context.extensionUri);
+	for (const { uri } of folders) {
+		const sample = samples.find(({ name }) => uri.path.endsWith(`/samples/${name}`));
+		const main = sample?.files.find((file) => file.endsWith("/main.c"));
+		const file = main && vscode.Uri.joinPath(uri, "..", main);
+		if (file && (await exists(file))) return showMain(file);
 	}
 	void vscode.window.showInformationMessage(vscode.l10n.t("This workspace holds no source file: open a sample first."));
+}
+
+/** Opens a source file at its main function. */
+async function showMain(file: vscode.Uri): Promise<void> {
+	const document = await vscode.workspace.openTextDocument(file);
+	const editor = await vscode.window.showTextDocument(document);
+	const line = document
+		.getText()
+		.split("\n")
+		.findIndex((text) => /^\w.*\b(\w+_)?main\s*\(/.test(text));
+	if (line < 0) return;
+	editor.selection = new vscode.Selection(line, 0, line, 0);
+	editor.revealRange(editor.selection, vscode.TextEditorRevealType.InCenter);
 }

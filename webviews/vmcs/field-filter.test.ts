@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { VmcsFieldInfo } from "../../debug-adapter/protocol.ts";
-import { allFields, chooseFields, fieldValue, setBits } from "./field-filter.ts";
+import { allFields, chooseFields, fieldAddress, fieldValue, setBits } from "./field-filter.ts";
 
 const field = (name: string, more: Partial<VmcsFieldInfo> = {}): VmcsFieldInfo => ({
 	name,
@@ -50,4 +50,19 @@ test("a bit whose values have names says which; zeros that mean nothing are left
 		],
 	});
 	assert.deepEqual(setBits(qualification), ["Size 0 (1 byte)", "Direction (IN)"]);
+});
+
+test("fields that hold an address say of which space", () => {
+	const wide = (name: string, encoding: string, value: string) =>
+		fieldAddress(field(name, { encoding, value, width: 64 }));
+	assert.equal(wide("RIP", "0x681e", "0xc0100000"), "0xc0100000");
+	assert.equal(wide("RIP", "0x6c16", "0xc0100000"), undefined, "the hypervisor's own code is no guest's");
+	assert.equal(wide("CR3", "0x6802", "0x108018"), "gpa:0x108000");
+	assert.equal(wide("CR3", "0x6c02", "0x108018"), "hpa:0x108000");
+	assert.equal(wide("Guest-physical address", "0x2400", "0xfee00020"), "gpa:0xfee00020");
+	assert.equal(wide("EPT pointer (EPTP)", "0x201a", "0x11005e"), "hpa:0x110000");
+	assert.equal(wide("Address of MSR bitmaps", "0x2004", "0x113000"), "hpa:0x113000");
+	assert.equal(wide("VM-entry MSR-load address", "0x200a", "0x0"), undefined);
+	assert.equal(wide("TSC offset", "0x2010", "0x1000"), undefined);
+	assert.equal(fieldAddress(field("ES limit", { encoding: "0x4800", value: "0xffff" })), undefined);
 });

@@ -42,3 +42,20 @@ export function setBits(field: VmcsFieldInfo): string[] {
 export function fieldValue({ value, width }: VmcsFieldInfo): string {
 	return `0x${value.slice(2).padStart(width / 4, "0")}`;
 }
+
+/**
+ * What the value points to, in the prefix grammar; undefined for a field that holds no address, or none now. The kind of field is
+ * in bits 11:10 of its encoding (SDM Vol. 3D, Appendix B): 0 control, 1 exit information, 2 guest state, 3 host state.
+ */
+export function fieldAddress({ name, encoding, value, width }: VmcsFieldInfo): string | undefined {
+	const number = BigInt(value);
+	if (number === 0n || width < 64 || number === (1n << 64n) - 1n) return undefined;
+	const kind = Number((BigInt(encoding) >> 10n) & 3n);
+	const page = `0x${(number & ~0xfffn).toString(16)}`;
+	if (name === "CR3") return kind === 3 ? `hpa:${page}` : `gpa:${page}`;
+	if (name === "Guest-physical address") return `gpa:${value}`;
+	if (kind === 0 && name.startsWith("EPT pointer")) return `hpa:${page}`;
+	if (kind === 0 && /address$|^Address of/.test(name)) return `hpa:${value}`;
+	const isLinear = /^(RIP|RSP|I\/O RIP|Guest-linear address|IA32_SYSENTER_E[IS]P|.* base)$/.test(name);
+	return isLinear && kind !== 3 ? value : undefined;
+}

@@ -1,7 +1,7 @@
 // The fields of a VMCS by group: value, what it means, every bit by its name, those that changed marked.
 import type { VmcsBody, VmcsFieldInfo } from "../../debug-adapter/protocol.ts";
-import { element } from "../shared/element.ts";
-import { fieldValue, setBits } from "./field-filter.ts";
+import { addressContext, element } from "../shared/element.ts";
+import { fieldAddress, fieldValue, setBits } from "./field-filter.ts";
 
 type Group = NonNullable<VmcsBody["vmcs"]>["groups"][number];
 
@@ -47,6 +47,7 @@ function meaning(field: VmcsFieldInfo): (HTMLElement | string)[] {
 }
 
 function row(field: VmcsFieldInfo): HTMLElement {
+	const address = fieldAddress(field);
 	return element(
 		"tr",
 		{ class: field.changed ? "changed" : "", attributes: { "data-field": field.name } },
@@ -58,7 +59,7 @@ function row(field: VmcsFieldInfo): HTMLElement {
 			field.changed && element("span", { class: "spoken" }, " (changed)"),
 		),
 		element("td", { class: "mono dim" }, field.encoding),
-		element("td", { class: "mono" }, fieldValue(field)),
+		element("td", { class: "mono", attributes: address ? addressContext(address) : {} }, fieldValue(field)),
 		element("td", {}, ...meaning(field)),
 	);
 }

@@ -69,7 +69,7 @@ export function loadLinux(image: NamedFile, modules: BootModules, target: LoadTa
 	const { kernel } = splitBzImage(image);
 	if (view.getUint32(CODE32_START, true) === 0)
 		throw new MachineError(
-			`${name} has no 32-bit entry: it starts in real mode with a BIOS, so put it on a disk or disc and start that with --firmware.`,
+			`${name} has no 32-bit entry: it starts in real mode with a BIOS, so put it on a disk or disc and start that with a firmware.`,
 		);
 	place(target, KERNEL, kernel, name);
 

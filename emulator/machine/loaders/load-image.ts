@@ -24,7 +24,7 @@ export function loadImage(
 	if (bytes.length === 0) throw new MachineError(`${name} is empty.`);
 	const multiboot = findMultiboot1(bytes) >= 0 || findMultiboot2(bytes) >= 0;
 	if (modules.modules?.length && (isBzImage(bytes) || !multiboot))
-		throw new MachineError(`${name} is no multiboot image, so it takes no modules: leave "--module" out.`);
+		throw new MachineError(`${name} is no multiboot image, so it takes no modules: start it without them.`);
 	const rootPointer = placeAcpiTables(target, platform);
 	if (isBzImage(bytes)) return loadLinux(image, modules, target);
 	const multiboot1 = findMultiboot1(bytes);

@@ -154,7 +154,7 @@ test("multiboot modules come in their order, the initrd last; other images take 
 	]);
 	assert.throws(
 		() => loadImage({ name: "vmlinux", bytes: pvhImage() }, { modules }, memory(4 << 20), PLATFORM),
-		/vmlinux is no multiboot image, so it takes no modules: leave "--module" out\./,
+		/vmlinux is no multiboot image, so it takes no modules: start it without them\./,
 	);
 });
 

@@ -89,7 +89,7 @@ export function assignable(
 ): Omit<OptionalDeviceConfiguration, "memory"> {
 	if (!optional || (optional.devices.length === 0 && optional.disks.length === 0 && !optional.cdrom))
 		throw new MachineError(
-			'The I/O model "passthrough" assigns devices of the host: give it a disk or a device ("--disk", "--device").',
+			'The I/O model "passthrough" assigns devices of the host: give it a disk or a device, in "disks" and "devices" ("--disk" and "--device" on the command line).',
 		);
 	return { ...optional, iommu: iommu ?? true, line: lines.line };
 }

@@ -355,7 +355,7 @@ export class HostControl {
 				Object.assign(frame, { rip: 0n, cs: GuestSelector.ring3Code32, rflags: Eflags.IF, rsp: 0n });
 				return { kind: "sysenter" };
 			}
-			frame.rip = state.gpr64(RCX);
+			frame.rip = BigInt.asUintN(64, state.gpr64(RCX));
 			frame.rflags = Number(state.gpr64(R11));
 			frame.cs = GuestSelector.ring3Code64;
 			return { kind: "syscall" };
