@@ -76,18 +76,19 @@ function hasBothForms(row: Row): boolean {
 	return row.operands.some((operand) => operand.kind === "rm" || operand.kind === "xmmm" || operand.kind === "mmm");
 }
 
-/** The code of place functions: segment bound, TLB, slow path (SDM Vol. 3A §5.3, §4.10). Returns from the function. */
-function emitPlace(
+/** Segment bound and TLB (SDM Vol. 3A §5.3, §4.10): returns the address from the function when all bytes are at hand in one page. */
+function emitDirectPlace(
 	f: FunctionBuilder,
 	access: "read" | "write" | "modify",
-	size: number,
+	size: number | Value,
 	record: Value,
 	slot: Value,
 	offset: Value,
-	slowRead: FunctionReference,
 ): void {
+	const [bytes, last] =
+		typeof size === "number" ? [Value.i64(size), Value.i64(size - 1)] : [size.extendU(), size.sub(1).extendU()];
 	const bound = f.load(i64, 8, slot, access === "read" ? SegmentSlot.readBound : SegmentSlot.writeBound);
-	f.if(offset.add(size).leU(bound), () => {
+	f.if(offset.add(bytes).leU(bound), () => {
 		const shift = f.load(i32, 1, record, Record.linearShift).extendU();
 		const linear = f.let(offset.add(f.load(i64, 8, slot, SegmentSlot.effectiveBase)).and(Value.i64(-1).shrU(shift)));
 		const low = f.let(linear.wrap());
@@ -98,12 +99,25 @@ function emitPlace(
 				.shl(5),
 		);
 		const wanted = linear
-			.add(size - 1)
+			.add(last)
 			.and(Value.i64(-4096))
 			.or(f.load(i64, 8, Value.i32(0), State.tlbContext));
 		const tag = f.load(i64, 8, entry, Tlb.base + (access === "read" ? Tlb.readTag : Tlb.writeTag));
 		f.if(tag.eq(wanted), () => f.return(low.add(f.load(i32, 4, entry, Tlb.base + Tlb.addend))));
 	});
+}
+
+/** The code of place functions: what is at hand, else the slow path. Returns from the function. */
+function emitPlace(
+	f: FunctionBuilder,
+	access: "read" | "write" | "modify",
+	size: number,
+	record: Value,
+	slot: Value,
+	offset: Value,
+	slowRead: FunctionReference,
+): void {
+	emitDirectPlace(f, access, size, record, slot, offset);
 	if (access === "write") {
 		f.return(Value.i32(State.exchange));
 		return;
@@ -154,6 +168,18 @@ export function generateInterpreter(table: InstructionTable): GeneratedInterpret
 			operandPlace.set(access + size, explicit);
 		}
 	}
+	const direct = new Map<string, FunctionReference>();
+	for (const access of ["read", "write"] as const) {
+		const made = module.declare([i32, i32], [i32]);
+		module.define(made, (f) => {
+			const record = f.parameter(0).get;
+			const slot = f.let(f.load(i32, 1, record, Record.segment).shl(3));
+			const offset = f.let(emitEffectiveAddress(f, record));
+			emitDirectPlace(f, access, f.parameter(1).get, record, slot, offset);
+			f.return(Value.i32(0));
+		});
+		direct.set(access, made);
+	}
 	const commit = module.declare([i32, i32, i64, i32], [i32]);
 	module.define(commit, (f) => {
 		const offset = f.parameter(2).get;
@@ -179,6 +205,7 @@ export function generateInterpreter(table: InstructionTable): GeneratedInterpret
 		effectiveAddress,
 		operandPlace,
 		place,
+		direct,
 		commit,
 		helper,
 		link,

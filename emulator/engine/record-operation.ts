@@ -14,6 +14,8 @@ export interface SharedFunctions {
 	readonly operandPlace: ReadonlyMap<string, FunctionReference>;
 	/** By the same names: (record, slot, offset) → i32. */
 	readonly place: ReadonlyMap<string, FunctionReference>;
+	/** By "read" and "write": (record, size) → i32 address of the memory operand's bytes, 0 when they are not at hand in one page. */
+	readonly direct: ReadonlyMap<string, FunctionReference>;
 	/** (record, slot, offset, size) → i32: finishes a slow write; nonzero after a fault. */
 	readonly commit: FunctionReference;
 	/** (record, helper, parameter) → i32: 0 = go on with the next record. */
@@ -167,6 +169,12 @@ export class RecordOperation extends Operation {
 				);
 		};
 		return { address, commit };
+	}
+
+	directPlace(access: "read" | "write", size: number, otherwise: () => void): Value {
+		const address = this.f.let(this.f.call(this.shared.direct.get(access)!, [this.record, Value.i32(size)]));
+		this.f.if(address.eqz(), otherwise);
+		return address;
 	}
 
 	thisInstruction(): Value {

@@ -190,6 +190,12 @@ export abstract class Operation {
 	/** As the three above, at an offset (i64, masked by the caller) in the segment whose slot is at `slot` (i32). */
 	abstract placeAt(access: "read" | "write" | "modify", size: number, slot: Value, offset: Value): Place;
 
+	/**
+	 * i32: address of the explicit memory operand, when its bytes lie in one page that can be accessed at once; else `otherwise` runs,
+	 * which has to leave the row.
+	 */
+	abstract directPlace(access: "read" | "write", size: number, otherwise: () => void): Value;
+
 	// ---- stack (SDM Vol. 1 §6.2) ----
 
 	/** i64: a stack-pointer value cut to the stack's address size. */

@@ -18,7 +18,7 @@ export interface InstructionState {
 	/** RAX, RCX, RDX, RBX; RSI and RDI hold DATA. */
 	gpr: BigUint64Array;
 	flags: bigint;
-	/** DATA_BYTES at DATA. */
+	/** At DATA: DATA_BYTES, or more. */
 	data: Uint8Array;
 	/** Vector of the exception, -1 when there was none. */
 	vector: number;
@@ -32,6 +32,8 @@ export class BareMachine {
 	private readonly processor: ArchitecturalProcessor;
 	private readonly engine: ExecutionEngine;
 	private vector = -1;
+	/** Calls of helpers since the machine was made. */
+	helperCalls = 0;
 
 	constructor() {
 		const tlb = new TranslationLookasideBuffer(this.physical);
@@ -44,7 +46,15 @@ export class BareMachine {
 		});
 		const hooks = this.processor;
 		this.engine = new ExecutionEngine(this.physical, tlb, {
-			helpers: hooks.helpers,
+			helpers: Object.fromEntries(
+				Object.entries(hooks.helpers).map(([name, helper]) => [
+					name,
+					(record: number, parameter: number) => {
+						this.helperCalls++;
+						return helper(record, parameter);
+					},
+				]),
+			),
 			slowRead: (...a) => hooks.slowRead(...a),
 			slowWrite: (...a) => hooks.slowWrite(...a),
 			fetchAddress: (rip) => hooks.fetchAddress(rip),
@@ -108,7 +118,7 @@ export class BareMachine {
 		after.set(u8.subarray(State.xmm, State.xmm + 256), 160);
 		const gpr = new BigUint64Array(4);
 		for (let n = 0; n < 4; n++) gpr[n] = BigInt.asUintN(64, i64[(State.gpr >> 3) + n]!);
-		const data = this.physical.peek(DATA, DATA_BYTES)!;
+		const data = this.physical.peek(DATA, before.data.length)!;
 		return { fx: after, gpr, flags: this.flags(), data, vector: this.vector };
 	}
 

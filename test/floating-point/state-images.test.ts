@@ -129,6 +129,63 @@ function vectorOf(machine: BareMachine, code: number[], before = state()): numbe
 	return machine.run(new Uint8Array(code), before).vector;
 }
 
+test("images in one page and across two are the same: those are generated code's, these the helper's", () => {
+	const machine = new BareMachine();
+	const random = new Random(23);
+	const ACROSS = 4096 - 320;
+	/** 0F AE /n [RSI+place]. */
+	const encode = (wide: boolean, n: number, place: number) =>
+		new Uint8Array([...(wide ? [0x48] : []), 0x0f, 0xae, 0x86 | (n << 3), place & 0xff, place >> 8, 0, 0]);
+	const image = () => {
+		const bytes = new Uint8Array(576);
+		bytes.set(randomState(random).fx);
+		for (let at = 4; at < 24; at++) bytes[at] = random.next();
+		bytes[512] = random.below(4);
+		if (random.below(8) === 0) bytes[random.pick([26, 512, 513, 519, 520, 527, 528, 535])] = 0x80;
+		return bytes;
+	};
+	const inPlace = (state: InstructionState, bytes: Uint8Array, place: number): InstructionState => {
+		const data = new Uint8Array(8192);
+		data.set(bytes, place);
+		return { ...state, data };
+	};
+	const fxsave64 = encode(true, 0, ACROSS);
+	let direct = 0;
+	for (let n = 0; n < 600; n++) {
+		const [wide, operation] = [random.below(2) === 1, random.pick([0, 1, 4, 5, 6])];
+		const state = randomState(random);
+		// Initial configurations, so that XSAVEOPT has something to leave out.
+		if (random.below(4) === 0) state.fx.fill(0, 160, 416);
+		if (random.below(4) === 0) {
+			state.fx.fill(0, 0, 24);
+			state.fx.fill(0, 32, 160);
+			state.fx.set([0x7f, 3]);
+		}
+		state.gpr[0] = BigInt(random.below(4));
+		state.gpr[2] = 0n;
+		const bytes = image();
+		const pointers = random.below(4) === 0 ? new Uint8Array(576) : image();
+		pointers.fill(0, 24, 28);
+		const results = [0, ACROSS].map((place) => {
+			machine.run(encode(true, 1, ACROSS), inPlace(state, pointers, ACROSS));
+			const before = machine.helperCalls;
+			const after = machine.run(encode(wide, operation, place), inPlace(state, bytes, place));
+			const calls = machine.helperCalls - before;
+			if (place === 0 && calls === 0) direct++;
+			if (place === ACROSS) assert.equal(calls, 1);
+			// The pointers as they are now, beside registers that are those of the run above.
+			const seen = machine.run(fxsave64, inPlace(state, new Uint8Array(0), ACROSS));
+			return {
+				...after,
+				data: after.data.slice(place, place + 576),
+				pointers: seen.data.slice(ACROSS + 6, ACROSS + 24),
+			};
+		});
+		assert.deepEqual(results[0], results[1], `case ${n}: 0F AE /${operation}${wide ? " with REX.W" : ""}`);
+	}
+	assert.ok(direct > 400, `${direct} in generated code`);
+});
+
 test("what FXSAVE wrote FXRSTOR reads back", () => {
 	const machine = new BareMachine();
 	const random = new Random(11);

@@ -57,6 +57,10 @@ class Listener extends Operation {
 		return this.place;
 	}
 
+	override directPlace(): Value {
+		return this.anything();
+	}
+
 	override registerAddress(): Value {
 		return this.anything();
 	}

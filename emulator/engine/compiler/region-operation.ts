@@ -188,6 +188,10 @@ export class RegionOperation extends Operation {
 		return { address, commit: () => this.change() };
 	}
 
+	directPlace(access: "read" | "write", size: number): Value {
+		return this.placeAt(access, size, this.segment(), this.effectiveAddress()).address;
+	}
+
 	/** The linear address: i64 in 64-bit mode, else i32. */
 	private linear(access: "read" | "write" | "modify", size: number, slot: number, offset: Value): Value {
 		const { f, scope } = this;

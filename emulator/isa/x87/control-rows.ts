@@ -1,13 +1,15 @@
 // What only helpers do, and the control instructions (SDM Vol. 1 §8.3.7 to §8.3.11).
 
+import type { Routine } from "../emit/routine.ts";
 import { Value } from "../emit/value.ts";
 import type { Operation } from "../operation.ts";
-import type { InstructionTable } from "../row.ts";
+import type { InstructionTable, RowOptions } from "../row.ts";
 import { requireAlignment } from "../sse/operands.ts";
 import { State } from "../state.ts";
 import { ImageFlag } from "./forms.ts";
+import { FXSAVE_BYTES, fxrstor, fxsave, XSAVE_BYTES, xrstor, xsave } from "./routines/image.ts";
 import { unmasked } from "./routines/words.ts";
-import { helperRow, loadSource, options, wait } from "./rows.ts";
+import { type HelperCall, helperRow, loadSource, options, wait } from "./rows.ts";
 
 const XSAVE_OPTIONS = { cold: true } as const;
 
@@ -90,23 +92,36 @@ export function defineControl(table: InstructionTable): void {
 		["", 0],
 		["64", ImageFlag.rexW],
 	] as const) {
-		table.define(new RegExp(`^Fxsave${suffix}_m512byte$`), fastImage("x87:fxsave", flag), options);
-		table.define(new RegExp(`^Fxrstor${suffix}_m512byte$`), fastImage("x87:fxrstor", flag), options);
+		const wide = Value.i32(flag === 0 ? 0 : 1);
+		const define = (name: string, row: (o: Operation) => void, rowOptions: RowOptions) =>
+			table.define(new RegExp(`^${name}${suffix}_m(512byte|em)$`), row, rowOptions);
+		const aligned = (row: (o: Operation) => void) => (o: Operation) => {
+			requireAlignment(o);
+			row(o);
+		};
+		define("Fxsave", aligned(imageRow(["x87:fxsave", flag], "write", FXSAVE_BYTES, fxsave, wide)), options);
+		define("Fxrstor", aligned(imageRow(["x87:fxrstor", flag], "read", FXSAVE_BYTES, fxrstor, wide)), options);
 		// These check CR4.OSXSAVE and CR0.TS themselves; CR0.EM does not stop them (SDM Vol. 1 §13.5.1).
-		for (const name of ["Xsave", "Xsaveopt", "Xrstor"])
-			table.define(
-				new RegExp(`^${name}${suffix}_mem$`),
-				(o) => o.helper(`x87:${name.toLowerCase()}`, flag),
-				XSAVE_OPTIONS,
-			);
+		const plain = Value.i32(0);
+		const optimized = Value.i32(1);
+		define("Xsave", imageRow(["x87:xsave", flag], "write", XSAVE_BYTES, xsave, wide, plain), XSAVE_OPTIONS);
+		define("Xsaveopt", imageRow(["x87:xsaveopt", flag], "write", XSAVE_BYTES, xsave, wide, optimized), XSAVE_OPTIONS);
+		define("Xrstor", imageRow(["x87:xrstor", flag], "read", XSAVE_BYTES, xrstor, wide), XSAVE_OPTIONS);
 	}
 }
 
-/** FXSAVE, FXRSTOR: the image is aligned to 16 bytes, else #GP(0). */
-function fastImage(name: string, parameter: number): (o: Operation) => void {
+/** An image of so many bytes: the routine's when they lie in one page that is at hand. */
+function imageRow(
+	[name, parameter]: HelperCall,
+	access: "read" | "write",
+	size: number,
+	routine: Routine,
+	...rest: readonly Value[]
+): (o: Operation) => void {
 	return (o) => {
-		requireAlignment(o);
-		o.helper(name, parameter);
+		const instead = () => o.helperInstead(name, parameter);
+		const at = o.directPlace(access, size, instead);
+		o.call(routine, [at, ...rest], instead);
 	};
 }
 
