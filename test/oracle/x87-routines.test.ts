@@ -8,7 +8,7 @@ import { AccessKind } from "../../emulator/engine/helper.ts";
 import { instructionSet } from "../../emulator/engine/instruction-set.ts";
 import { RecordReader } from "../../emulator/engine/record.ts";
 import type { Row } from "../../emulator/isa/row.ts";
-import { State } from "../../emulator/isa/state.ts";
+import { type SegmentIndex, SegmentSlot, State, segmentSlot } from "../../emulator/isa/state.ts";
 import { EmulatedProcessor } from "./emulated-processor.ts";
 import { encodingsOf } from "./encodings.ts";
 import { randomFloatingPoint } from "./floating-point-state.ts";
@@ -108,6 +108,8 @@ function countHelpers(engine: ExecutionEngine): { calls: number } {
 	return counter;
 }
 
+const GENERAL_PROTECTION = 13;
+const ERROR_SUMMARY = 0x80;
 const CARRY = 1;
 const PARITY = 4;
 const ZERO = 0x40;
@@ -126,9 +128,14 @@ function byHelper(processor: EmulatedProcessor, record: number, helper: RowHelpe
 	const { engine, physical } = processor;
 	const { helperNames } = instructionSet();
 	const call = ({ name, parameter }: RowHelper) => engine.callHelper(record, helperNames.indexOf(name), parameter);
-	if (physical.i32[State.x87Status >> 2]! & 0x80 && call({ name: "x87:pending", parameter: 0 })) return;
+	const records = new RecordReader(physical);
+	if (/^x87:fx(save|rstor)$/.test(helper.name)) {
+		// The row looks for the alignment first, and not for a pending exception.
+		const base = physical.i64[(segmentSlot(records.segment(record) as SegmentIndex) + SegmentSlot.effectiveBase) >> 3]!;
+		const isAligned = ((records.effectiveAddress(record) + base) & 15n) === 0n;
+		if (!isAligned && call({ name: "raise", parameter: GENERAL_PROTECTION })) return;
+	} else if (physical.i32[State.x87Status >> 2]! & ERROR_SUMMARY && call({ name: "x87:pending", parameter: 0 })) return;
 	if (sourceSize > 0) {
-		const records = new RecordReader(physical);
 		const offset = records.effectiveAddress(record);
 		const low = Number(BigInt.asIntN(32, offset));
 		const high = Number(BigInt.asIntN(32, offset >> 32n));
