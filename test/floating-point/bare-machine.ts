@@ -82,12 +82,10 @@ export class BareMachine {
 		state.updateMode();
 	}
 
-	/** Runs the instruction and returns the state after it. */
-	run(code: Uint8Array, before: InstructionState): InstructionState {
+	private load(before: InstructionState): void {
 		const { i32, i64, u8 } = this.physical;
 		const { fx } = before;
 		const fxView = new DataView(fx.buffer, fx.byteOffset);
-		this.physical.poke(CODE, code);
 		this.physical.poke(DATA, before.data);
 		i32[State.x87Status >> 2] = fxView.getUint16(2, true);
 		i32[State.x87Tag >> 2] = fx[4]!;
@@ -103,7 +101,34 @@ export class BareMachine {
 		i32[State.flagsAux >> 2] = 0;
 		i64[State.rip >> 3] = BigInt(CODE);
 		this.vector = -1;
+	}
+
+	/** Runs the instruction and returns the state after it. */
+	run(code: Uint8Array, before: InstructionState): InstructionState {
+		this.physical.poke(CODE, code);
+		this.load(before);
 		this.engine.step();
+		return this.after(before);
+	}
+
+	/** The same in compiled code: with a jump back behind it, which is a block that is compiled when it has run once. */
+	runCompiled(code: Uint8Array, before: InstructionState): InstructionState {
+		this.physical.poke(CODE, new Uint8Array([...code, 0xeb, 0x100 - code.length - 2]));
+		this.load(before);
+		this.engine.execute(2);
+		this.engine.regions!.compilePage(CODE >> 12, 3);
+		this.load(before);
+		this.engine.execute(2);
+		return this.after(before);
+	}
+
+	/** Instructions that compiled code has retired. */
+	get compiled(): number {
+		return this.engine.tiers.compiled;
+	}
+
+	private after(before: InstructionState): InstructionState {
+		const { i32, i64, u8 } = this.physical;
 		const after = new Uint8Array(512);
 		const afterView = new DataView(after.buffer);
 		afterView.setUint16(0, i32[State.x87Control >> 2]!, true);
