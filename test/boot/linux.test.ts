@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import { useHostHash } from "../../emulator/machine/hash.ts";
 import { createMachine } from "../../emulator/vmm/create-machine.ts";
+import { ACPI_COMPLAINT } from "../tools/acpi-reader.ts";
 import { type CommandResult, hyperscopeRun } from "../tools/command-line.ts";
 import { debianGuest, type LinuxGuest } from "../tools/debian-guests.ts";
 
@@ -106,6 +107,9 @@ function assertShell(result: CommandResult, kernel: RegExp): void {
 	assert.equal(result.status, 0, `${result.errors}\n${result.output.slice(-2000)}`);
 	assert.match(result.output, kernel);
 	assert.equal(result.statistics.stop, "serial");
+	assert.match(result.output, /ACPI: Interpreter enabled/);
+	assert.match(result.output, /PCI: Using ACPI for IRQ routing/);
+	assert.doesNotMatch(result.output, ACPI_COMPLAINT);
 }
 
 test("linux-image-686 under none reaches a shell, runs a command, and does so again to the instruction", async (t) => {

@@ -3,6 +3,9 @@
 
 import assert from "node:assert/strict";
 
+/** What Linux says of tables that are wrong. */
+export const ACPI_COMPLAINT = /ACPI( BIOS)? (Error|Warning)|ACPI Exception|\(bug\)|Firmware Bug/;
+
 export type ReadMemory = (address: number, length: number) => Uint8Array;
 
 export interface AcpiTable {
@@ -61,6 +64,7 @@ export function readTables(memory: ReadMemory, rootPointer: number): ReadonlyMap
 	assert.equal(fixed.view.getBigUint64(140, true), BigInt(definitions.address));
 	tables.set(definitions.signature, definitions);
 	const address = fixed.view.getUint32(36, true);
+	assert.equal(fixed.view.getBigUint64(132, true), BigInt(address));
 	const facs = memory(address, 64).slice();
 	assert.equal(latin1(facs.subarray(0, 4)), "FACS");
 	assert.equal(viewOf(facs).getUint32(4, true), 64);

@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
 import { busyboxInitramfs } from "./initramfs.ts";
 
 const cache = resolve(dirname(fileURLToPath(import.meta.url)), "../../.cache/guests");
@@ -96,32 +97,77 @@ export function debianGuest(name: keyof typeof GUESTS): LinuxGuest | string {
 	return { kernel: join(folder, "vmlinuz"), initrd: join(folder, "initrd") };
 }
 
-/** A module of an architecture's kernel, by its path below kernel/; fetched once like the guest. `missing` says why it cannot be had. */
-export function debianModule(
+/**
+ * Modules of an architecture's kernel, by their paths below kernel/, in the same order; fetched once like the guest. `missing` says why they
+ * cannot be had.
+ */
+export function debianModules(
 	architecture: keyof typeof GUESTS,
-	path: string,
-): { readonly bytes: Uint8Array } | { readonly missing: string } {
+	paths: readonly string[],
+): { readonly modules: readonly Uint8Array[] } | { readonly missing: string } {
 	const guest = debianGuest(architecture);
 	if (typeof guest === "string") return { missing: guest };
 	const folder = join(cache, architecture);
-	const file = join(folder, basename(path));
+	const absent = paths.filter((path) => !existsSync(join(folder, basename(path))));
 	try {
-		if (!existsSync(file)) {
+		if (absent.length > 0) {
 			const work = join(cache, `module-${architecture}`);
 			rmSync(work, { recursive: true, force: true });
 			mkdirSync(work, { recursive: true });
-			const env = aptEnvironment(architecture, join(cache, `apt-${architecture}`));
-			run("apt-get", ["download", "-qq", readFileSync(join(folder, "package"), "utf8").trim()], { cwd: work, env });
-			const archive = readdirSync(work).find((name) => name.endsWith(".deb"));
-			if (!archive) throw new Unavailable(`the package of the ${architecture} kernel was not downloaded`);
-			run("dpkg-deb", ["-x", archive, "root"], { cwd: work });
+			download([readFileSync(join(folder, "package"), "utf8").trim()], GUESTS[architecture].architecture, work);
 			const [version] = readdirSync(join(work, "root/lib/modules"));
-			renameSync(join(work, "root/lib/modules", version!, "kernel", path), file);
+			for (const path of absent)
+				renameSync(join(work, "root/lib/modules", version!, "kernel", path), join(folder, basename(path)));
 			rmSync(work, { recursive: true, force: true });
 		}
 	} catch (error) {
 		if (error instanceof Unavailable) return { missing: error.message };
 		throw error;
 	}
-	return { bytes: readFileSync(file) };
+	return { modules: paths.map((path) => readFileSync(join(folder, basename(path)))) };
+}
+
+/** One module. */
+export function debianModule(
+	architecture: keyof typeof GUESTS,
+	path: string,
+): { readonly bytes: Uint8Array } | { readonly missing: string } {
+	const found = debianModules(architecture, [path]);
+	return "missing" in found ? found : { bytes: found.modules[0]! };
+}
+
+/** The Xen hypervisor of Debian as a multiboot image, unpacked. */
+export function debianXen(): { readonly path: string } | { readonly missing: string } {
+	const folder = join(cache, "xen");
+	const path = join(folder, "xen");
+	try {
+		if (!existsSync(path)) {
+			const work = join(cache, "work-xen");
+			rmSync(work, { recursive: true, force: true });
+			mkdirSync(work, { recursive: true });
+			download(["xen-hypervisor-4.17-amd64"], "amd64", work);
+			mkdirSync(folder, { recursive: true });
+			writeFileSync(path, gunzipSync(readFileSync(join(work, "root/boot/xen-4.17-amd64.gz"))));
+			rmSync(work, { recursive: true, force: true });
+		}
+	} catch (error) {
+		if (error instanceof Unavailable) return { missing: error.message };
+		throw error;
+	}
+	return { path };
+}
+
+/** Packages unpacked into `root` below a folder. */
+function download(packages: readonly string[], architecture: string, work: string): void {
+	const env = aptEnvironment(architecture, join(cache, `apt-${architecture}`));
+	const fetch = () => run("apt-get", ["download", "-qq", ...packages], { cwd: work, env });
+	try {
+		fetch();
+	} catch {
+		// The list of packages may be missing or out of date.
+		run("apt-get", ["update", "-qq"], { cwd: work, env });
+		fetch();
+	}
+	for (const file of readdirSync(work).filter((name) => name.endsWith(".deb")))
+		run("dpkg-deb", ["-x", file, "root"], { cwd: work });
 }

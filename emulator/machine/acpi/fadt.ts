@@ -20,6 +20,7 @@ const RESET_VALUE = 0x06;
 /** Offsets of the pointers, which hold offsets among the tables until these have their place. */
 export const FADT_FACS = HEADER_BYTES;
 export const FADT_DSDT = HEADER_BYTES + 4;
+export const FADT_FACS_64 = 132;
 export const FADT_DSDT_64 = 140;
 
 const AccessSize = { byte: 1, word: 2, double: 3 } as const;
@@ -49,7 +50,7 @@ export function fadt({ powerPort }: AcpiPlatform, facs: number, dsdt: number): n
 		// No cache to flush by reading, no duty cycle, no alarm by day or month, no century.
 		...[...word(0), ...word(0), 0, 0, 0, 0, 0, ...word(LEGACY_DEVICES_AND_8042), 0, ...double(FLAGS)],
 		...[...generic(RESET_PORT, 8, AccessSize.byte), RESET_VALUE, ...word(0), 0],
-		...[...zeros(8), ...double(dsdt), ...double(0)],
+		...[...double(facs), ...double(0), ...double(dsdt), ...double(0)],
 		...[...generic(events, 32, AccessSize.word), ...NOWHERE],
 		...[...generic(control, 16, AccessSize.word), ...NOWHERE, ...NOWHERE],
 		...[...generic(timer, 32, AccessSize.double), ...NOWHERE, ...NOWHERE],

@@ -4,7 +4,7 @@
 import { IO_APIC_SOURCE } from "../optional-devices.ts";
 import { dmar } from "./dmar.ts";
 import { dsdt } from "./dsdt.ts";
-import { FADT_DSDT, FADT_DSDT_64, FADT_FACS, fadt } from "./fadt.ts";
+import { FADT_DSDT, FADT_DSDT_64, FADT_FACS, FADT_FACS_64, fadt } from "./fadt.ts";
 import { madt } from "./madt.ts";
 import type { AcpiPlatform } from "./platform.ts";
 import { double, HEADER_BYTES, HEADER_CHECKSUM, OEM_ID, quad, table, text, word, zeros } from "./table-bytes.ts";
@@ -66,6 +66,7 @@ export function acpiTables(platform: AcpiPlatform): TableSet {
 		fadt(platform, control, definitions),
 		{ at: FADT_FACS, size: 4 },
 		{ at: FADT_DSDT, size: 4 },
+		{ at: FADT_FACS_64, size: 8 },
 		{ at: FADT_DSDT_64, size: 8 },
 	);
 	const all = [fixed, putTable(madt(platform))];
