@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkHostileGuest, RecordingLine } from "../../../test/tools/hostile-guest.ts";
 import { VirtualClock } from "../clock.ts";
-import { DmaPath, sourceId } from "../dma-port.ts";
+import { DmaPath, type DmaRemapping, sourceId } from "../dma-port.ts";
 import { IoPortBus } from "../io-port-bus.ts";
 import { UnassignedRange } from "../unassigned-range.ts";
 import { AtaDisk } from "./ata-disk.ts";
@@ -14,6 +14,13 @@ import { Piix3Ide } from "./piix3-ide.ts";
 const MEMORY = 0x4_0000;
 const SECTORS = 2048;
 const BUS_MASTER = 0xc000;
+/** Where a remapping unit has the memory in the test below; at other addresses there is none. */
+const HIGH = 0xf000_0000;
+const highAddresses: DmaRemapping = {
+	translate: (_source, address) =>
+		address < HIGH ? undefined : { address: Number(address) - HIGH, length: 4096 - Number(address & 0xfffn) },
+	interrupt: () => false,
+};
 
 function sectorOf(number: number): number[] {
 	return Array.from({ length: SECTOR_BYTES }, (_, i) => (number * 7 + i) & 0xff);
@@ -88,7 +95,22 @@ function make(clock = new VirtualClock()) {
 		});
 		ports.write(BUS_MASTER + 4, 4, 0x100);
 	};
-	return { memory, ports, image, line, lines, ide, settle, command, status, readSector, writeSector, table, clock };
+	return {
+		memory,
+		path,
+		ports,
+		image,
+		line,
+		lines,
+		ide,
+		settle,
+		command,
+		status,
+		readSector,
+		writeSector,
+		table,
+		clock,
+	};
 }
 
 test("IDENTIFY DEVICE names the disk, its size and what it can do; the interrupt ends with a read of the status", () => {
@@ -216,6 +238,18 @@ test("READ DMA scatters over the descriptor table, then interrupts; WRITE DMA ga
 	ports.write(BUS_MASTER, 1, 0x01);
 	command(0xca, 40, 1);
 	assert.deepEqual([...image.read(40, 1)], sectorOf(22));
+});
+
+test("a bus master has device addresses of 32 bits, the high ones too", () => {
+	const { command, path, ports, table, memory, settle } = make();
+	path.remapping = highAddresses;
+	table([HIGH + 0x2000, 512]);
+	ports.write(BUS_MASTER + 4, 4, HIGH + 0x100);
+	command(0xc8, 20, 1);
+	ports.write(BUS_MASTER, 1, 0x09);
+	settle();
+	assert.equal(ports.read(BUS_MASTER + 2, 1), 0x04);
+	assert.deepEqual([...memory.subarray(0x2000, 0x2200)], sectorOf(20));
 });
 
 test("a bus master that finds no memory stops with its error bit, and the drive waits until it is reset", () => {

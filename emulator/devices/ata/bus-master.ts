@@ -115,7 +115,7 @@ export class BusMaster implements RegisterBlock {
 		const count = view.getUint32(4, true);
 		// A count of 0 means 64 KiB; bit 0 of address and count is not there.
 		return {
-			address: view.getUint32(0, true) & ~1,
+			address: (view.getUint32(0, true) & ~1) >>> 0,
 			length: count & 0xfffe || 0x1_0000,
 			last: (count & END_OF_TABLE) !== 0,
 		};

@@ -66,7 +66,7 @@ function make(clock = new VirtualClock(), frozen = false) {
 		const length = view.getUint16(at + 8, true);
 		return { length, status: memory[at + 12]!, bytes: [...memory.subarray(BUFFERS + 2048 * index).slice(0, length)] };
 	};
-	return { nic, memory, view, line, clock, read, write, settle, start, send, received };
+	return { nic, path, memory, view, line, clock, read, write, settle, start, send, received };
 }
 
 const arpRequest = [
@@ -90,6 +90,31 @@ function echoRequest(): number[] {
 		new DataView(bytes.buffer).setUint16(at, internetChecksum(bytes));
 	return [...PEER_HARDWARE_ADDRESS, ...E1000_HARDWARE_ADDRESS, 8, 0, ...ip, ...icmp];
 }
+
+test("rings have device addresses of 32 bits and more, the high ones too", () => {
+	for (const [low, high] of [
+		[0xffff_0000, 0],
+		[0xf000_0000, 0xffff_ffff],
+	] as const) {
+		const { path, read, write, start, send, received } = make();
+		const base = (BigInt(high) << 32n) | BigInt(low);
+		path.remapping = {
+			// Frames lie below, rings at the high addresses.
+			translate: (_source, address) => ({
+				address: Number(address >= base ? address - base : address),
+				length: 4096 - Number(address & 0xfffn),
+			}),
+			interrupt: () => false,
+		};
+		start();
+		for (const ring of [Offset.receiveBase, Offset.transmitBase]) {
+			write(ring, read(ring) + low);
+			write(ring + 4, high);
+		}
+		send(arpRequest);
+		assert.equal(received(0).status & 1, 1, "the answer has come");
+	}
+});
 
 test("the EEPROM reads by EERD and by its four wires, and adds up to BABAH", () => {
 	const { read, write } = make();

@@ -107,6 +107,6 @@ export interface Ring {
 }
 
 export function ringAt(words: Words, baseOffset: number): Ring {
-	const base = (BigInt(words.get(baseOffset + 4)) << 32n) | BigInt(words.get(baseOffset) & ~15);
+	const base = (BigInt(words.get(baseOffset + 4)) << 32n) | BigInt((words.get(baseOffset) & ~15) >>> 0);
 	return { base: BigInt.asUintN(64, base), length: Math.floor((words.get(baseOffset + 8) & 0xf_ff80) / 16) };
 }
