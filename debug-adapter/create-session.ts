@@ -157,6 +157,7 @@ export function createSession({ host, createMachine }: SessionServices): Hypersc
 		physical: (processor, linear) => debuggee.processor(processor).translate(linear, "gpa"),
 		flush: () => serial.flush(),
 	});
+	session.cancelProgress = (id) => run.cancelProgress(id);
 	const stepInTargets = new StepInTargets(debuggee, program, frames);
 	const steps = new StepRequests(debuggee, run, store, program, frames, dataBreakpoints, stepInTargets);
 	const launch = new LaunchRequests({

@@ -58,6 +58,9 @@ export class MessageSession extends ProtocolServer {
 		}
 	}
 
+	/** Ends what the client was told of as in progress; set by createSession. */
+	cancelProgress: (id: string) => void = () => {};
+
 	/** The requests that are understood. */
 	commands(): string[] {
 		return [...this.handlers.keys()];
@@ -100,9 +103,12 @@ export class MessageSession extends ProtocolServer {
 		if (request.command === "cancel") {
 			const response = new Response(request);
 			try {
-				const id = RequestArguments.of("cancel", request.arguments).optionalInteger("requestId");
+				const args = RequestArguments.of("cancel", request.arguments);
+				const id = args.optionalInteger("requestId");
+				const progress = args.optionalString("progressId");
 				if (id !== undefined && this.open.has(id)) this.cancelled.add(id);
 				this.sendResponse(response);
+				if (progress !== undefined) this.cancelProgress(progress);
 			} catch (error) {
 				this.refuse(response, sentenceOf(error));
 			}

@@ -13,6 +13,7 @@ import { registerAssemblyHover } from "./views/assembly-hover.ts";
 import { registerInlineValues } from "./views/inline-values.ts";
 import { type NumberFormat, numberFormats } from "./views/number-format.ts";
 import { SerialConsoles } from "./views/serial-console.ts";
+import { registerStatusBar } from "./views/status-bar.ts";
 import { registerTrees } from "./views/trees.ts";
 import { MachinePanels } from "./views/webview-panel.ts";
 
@@ -79,6 +80,7 @@ export function activateExtension(context: vscode.ExtensionContext, host: Host):
 		registerCommands(targets),
 		registerAssemblyHover(),
 		registerInlineValues(),
+		registerStatusBar(watcher),
 		openDisassemblyWithoutSource(),
 		applyNumberFormat(watcher, numberFormat.get),
 		vscode.debug.registerDebugAdapterDescriptorFactory(debugType, factory),

@@ -32,6 +32,7 @@ export function beginningOf(frame: Frame, debuggee: Debuggee, walker: StackWalke
 
 /** Back to where a frame was entered, so that it can be gone through again: memory and devices are as they were then. */
 export class FrameEntry implements Motion {
+	readonly title = "Going back to where the frame was entered";
 	readonly isDecided = true;
 	readonly processor: number;
 	private readonly way: ReverseRun;

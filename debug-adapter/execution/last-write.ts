@@ -6,6 +6,7 @@ import { ReverseRun } from "./reverse-run.ts";
 
 /** Back to the last write of some memory before this place, whatever breakpoints there are. Asked again, to the one before it. */
 export class LastWrite implements Motion {
+	readonly title = "Going back to the last write";
 	readonly isDecided = true;
 	private readonly way: ReverseRun;
 

@@ -8,6 +8,8 @@ import type { BreakpointStore } from "../breakpoints/breakpoint-store.ts";
 export interface Motion {
 	/** The processor whose thread is reported when the motion ends by itself. */
 	readonly processor: number;
+	/** Said to the person when it takes long; left out for what they can see going on. */
+	readonly title?: string;
 	/** The stop that it ends with counts whatever conditions and hit counts say: the motion has asked them already. */
 	readonly isDecided?: boolean;
 	/**

@@ -43,6 +43,7 @@ export class WayBack {
  * from one origin after the other, the latest first, and remembers the last stop on each stretch.
  */
 export class ReverseRun implements Motion {
+	readonly title = "Going back to the stop before";
 	readonly isDecided = true;
 	private readonly start: Position;
 	private begun = false;

@@ -6,6 +6,7 @@ import type { Debuggee } from "../debuggee.ts";
 import type { ExceptionFilters } from "../exceptions/exception-filters.ts";
 import { RequestError, sentenceOf } from "../request-error.ts";
 import type { Motion } from "./motion.ts";
+import { MotionProgress } from "./motion-progress.ts";
 import { type DescribeCode, endText, exitCodeOf, reportStop, type StopReport } from "./stop-report.ts";
 
 /** How long the machine runs before messages are looked at, in milliseconds. */
@@ -38,6 +39,7 @@ export interface RunServices {
  * The guest cannot tell how it was sliced: every slice ends between two instructions.
  */
 export class RunControl {
+	readonly progress: MotionProgress;
 	private motion: Motion | undefined;
 	private budget = FIRST_BUDGET;
 	/** The last stop that was reported. */
@@ -46,7 +48,9 @@ export class RunControl {
 	constructor(
 		private readonly debuggee: Debuggee,
 		private readonly services: RunServices,
-	) {}
+	) {
+		this.progress = new MotionProgress(debuggee);
+	}
 
 	/** @throws {RequestError} when nothing can run any more. */
 	assertCanRun(): void {
@@ -59,6 +63,7 @@ export class RunControl {
 	start(motion: Motion): void {
 		this.services.forget();
 		this.motion = motion;
+		this.progress.begin(motion);
 		this.debuggee.state = "running";
 		this.sendState();
 		this.debuggee.host.defer(() => this.slice(motion));
@@ -70,10 +75,16 @@ export class RunControl {
 		this.end({ reason: "pause", processor: threadId });
 	}
 
+	/** Stops what the client was told of as in progress. */
+	cancelProgress(id: string): void {
+		if (this.motion && this.progress.isOf(id)) this.pause(this.motion.processor);
+	}
+
 	/** Ends whatever runs, silently: the session ends or restarts. */
 	abandon(): void {
 		this.motion?.finish();
 		this.motion = undefined;
+		this.progress.end();
 		this.lastStop = undefined;
 	}
 
@@ -107,7 +118,10 @@ export class RunControl {
 		if (!stop && took < SLICE / 2) this.budget = Math.min(LARGEST_BUDGET, this.budget * 2);
 		else if (took > SLICE * 2) this.budget = Math.max(1000, Math.floor(this.budget / 2));
 		if (stop && (motion.isDecided || this.counts(stop))) this.end(stop);
-		else host.defer(() => this.slice(motion));
+		else {
+			this.progress.tell();
+			host.defer(() => this.slice(motion));
+		}
 	}
 
 	/** The machine itself gave up: said to the person, and the state can be looked at. */
@@ -160,6 +174,7 @@ export class RunControl {
 	private end(stop: Stop): void {
 		this.motion?.finish();
 		this.motion = undefined;
+		this.progress.end();
 		this.lastStop = stop;
 		this.debuggee.stopCount++;
 		const exitCode = exitCodeOf(stop);

@@ -28,6 +28,7 @@ type Line = NonNullable<ReturnType<LineMap["lineAt"]>>;
  */
 export class StepBack implements Motion {
 	readonly processor: number;
+	readonly title = "Stepping back";
 	readonly isDecided = true;
 	private readonly start: Position;
 	private readonly present: Moment;

@@ -188,6 +188,7 @@ export class LaunchRequests {
 			if (args.optionalBoolean("linesStartAt1") === false || args.optionalBoolean("columnsStartAt1") === false)
 				throw new RequestError("initialize: lines and columns have to start at 1.");
 			const technique = args.optionalWord("vmm", ["none", "trap", "bt", "pv", "hvm"]);
+			this.services.run.progress.isWanted = args.optionalBoolean("supportsProgressReporting") ?? false;
 			this.isInitialized = true;
 			return capabilities(technique);
 		},

@@ -96,6 +96,7 @@ describe("the editor", { skip }, () => {
 			await page.row("Variables", /^depth = 0/);
 			const line = page.page.locator(".view-line", { hasText: /if.*depth.*>.*totals/ });
 			await page.until(async () => /depth\s=\s0/.test((await line.first().textContent()) ?? ""), "values in the line");
+			await page.page.locator(".statusbar-item", { hasText: /bt · \d/ }).waitFor({ timeout: 10_000 });
 			await page.screenshot("stopped");
 
 			await readMemory(page);
@@ -103,6 +104,8 @@ describe("the editor", { skip }, () => {
 			await page.expandPane("Guest Registers");
 			await page.row("Guest Registers", /^eax\s*0x[0-9a-f]{8}$/);
 			await page.pane("Call Stack").locator(".monaco-list-row", { hasText: "add_up" }).first().click();
+			// Under the mouse a frame shows what can be done with it in place of its line.
+			await page.page.mouse.move(700, 400);
 			await page.page.keyboard.press("F10");
 			// Depth 0 is not greater than the deepest so far: line 79 is passed over.
 			await page.row("Call Stack", /^add_up.*80:/);
