@@ -141,6 +141,33 @@ test("linux-image-686 under bt with shadow page tables reaches a shell and runs 
 	assert.equal(withoutMeasurements(bt.output), withoutMeasurements(none!.output));
 });
 
+/** Four shells at once; the sums do not stand in the echo of the command. */
+const JOBS =
+	"for i in 1 2 3 4; do (j=0; while [ $j -lt 3000 ]; do j=$((j+1)); done; echo job $((j+i))) & done; wait; echo all $((4*5))";
+const SEVERAL = [
+	["amd64", "x86_64", 2],
+	["amd64", "x86_64", 4],
+	["i386", "i686", 2],
+	["i386", "i686", 4],
+] as const;
+for (const [architecture, machine, processors] of ALL_BOOTS ? SEVERAL : SEVERAL.slice(0, 1))
+	test(`the ${machine} kernel with ${processors} processors starts them all, and runs jobs on them`, async (t) => {
+		const options = ["--vmm", "none", "--processors", String(processors), "--then", JOBS, "\nall 20\r?\n"];
+		const result = await boot(t, architecture, options);
+		if (!result) return;
+		assertShell(result, new RegExp(`GUEST-SHELL .* ${machine}`));
+		assert.match(result.output, new RegExp(`smp: Brought up 1 node, ${processors} CPUs`));
+		assert.doesNotMatch(result.output, /lockup|rcu: INFO|clocksource: Marking|BUG:|WARNING:/);
+		for (let job = 1; job <= 4; job++) assert.match(result.output, new RegExp(`\njob ${3000 + job}\r?\n`));
+		const shares: { instructions: number; interrupts: number }[] = result.statistics.processors;
+		t.diagnostic(`${result.statistics.instructions} instructions: ${shares.map((one) => one.instructions).join(", ")}`);
+		for (const { instructions, interrupts } of shares) assert.ok(instructions > 1e7 && interrupts > 50);
+		if (!ALL_BOOTS) return;
+		const again = await boot(t, architecture, options);
+		assert.equal(again!.statistics.memoryHash, result.statistics.memoryHash);
+		assert.deepEqual(again!.statistics.processors, shares);
+	});
+
 const AMD64 = ["amd64", "x86_64"] as const;
 for (const [architecture, machine] of ALL_BOOTS ? ([["i386", "i686"], AMD64] as const) : [AMD64])
 	test(`the ${machine} kernel under hvm with shadow page tables reaches a shell and runs a command`, async (t) => {
