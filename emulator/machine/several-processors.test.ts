@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { Activity, Internal } from "../cpu/processor-state.ts";
+import { State } from "../isa/state.ts";
 import { useHostHash } from "./hash.ts";
 import { NativeMachine } from "./native-machine.ts";
 import { RecordedMachine } from "./recorded-machine.ts";
@@ -178,4 +180,122 @@ test("stops of several processors, steps among them, can be gone back to", () =>
 		machine.arm();
 		assert.deepEqual(look(), { at, memory, registers });
 	}
+});
+
+/** Where the random code of the next test lies, and what all change. */
+const CODE = 0x180000;
+const SHARED = 0x17d000;
+/** Of each processor there: code, and behind it handlers, the interrupt table, the stack. */
+const STRETCH = 0x4000;
+const Part = { handlers: 0x1000, table: 0x2000, stack: 0x4000 } as const;
+
+const dword = (value: number): number[] => [value & 0xff, (value >> 8) & 0xff, (value >> 16) & 0xff, value >>> 24];
+/** mov dword [address], value */
+const store = (address: number, value: number): number[] => [0xc7, 0x05, ...dword(address), ...dword(value)];
+const apic = (register: number, value: number): number[] => store(0xfee00000 + register, value);
+
+/** What processors do to each other and to themselves. */
+function fragment(random: (below: number) => number): number[] {
+	// INIT is rare: most of what follows it is the end.
+	const mode = random(100) === 0 ? 5 : [0, 0, 0, 1, 1, 2, 4, 6, 3, 7][random(10)]!;
+	const command = (random(4) << 18) | (random(2) << 15) | (1 << 14) | (random(2) << 11) | (mode << 8) | random(256);
+	switch (random(16)) {
+		case 0:
+		case 1:
+			// sti; hlt
+			return [0xfb, 0xf4];
+		case 2:
+			return [random(4) ? 0xfb : 0xfa];
+		case 3:
+			return [0xf3, 0x90];
+		case 4:
+		case 5:
+			return [...apic(0x310, random(5) << 24), ...apic(0x300, command)];
+		case 6:
+			return apic([0x20, 0x80, 0xb0, 0xd0, 0xe0, 0x380][random(6)]!, random(0x4000));
+		case 7:
+			// lock inc dword [shared]
+			return [0xf0, 0xff, 0x05, ...dword(SHARED + 4 * random(16))];
+		case 8:
+			// Into somebody's code: nop, sti, int3.
+			return [0xc6, 0x05, ...dword(CODE + random(3) * STRETCH + random(0x1000)), [0x90, 0xfb, 0xcc][random(3)]!];
+		case 9:
+			return [0xcd, 32 + random(224)];
+		case 10:
+		case 11:
+			// mov ecx, n; loop $
+			return [0xb9, ...dword(random(300) + 1), 0xe2, 0xfe];
+		case 12:
+			// mov eax, 1; cpuid; rdtsc
+			return [0xb8, ...dword(1), 0x0f, 0xa2, 0x0f, 0x31];
+		case 13:
+			// mov [shared], eax; mov ss, [shared]: a selector that faults
+			return random(4) ? [0xa3, ...dword(SHARED + 64)] : [0x8e, 0x15, ...dword(SHARED + 64)];
+		case 14:
+			// lock xadd [shared], eax
+			return [0xf0, 0x0f, 0xc1, 0x05, ...dword(SHARED + 4 * random(16))];
+		default:
+			return random(8) ? [0x90] : [random(256), random(256), random(256)];
+	}
+}
+
+/** Random code for a processor, gates that go on with it after exceptions, and a timer that wakes it. */
+function furnish(machine: NativeMachine, number: number, random: (below: number) => number): void {
+	const processor = machine.processors()[number]!;
+	const base = CODE + number * STRETCH;
+	const write = (address: number, bytes: readonly number[]) =>
+		processor.writeMemory({ space: "hpa", value: BigInt(address) }, Uint8Array.from(bytes));
+	const vector = 32 + random(200);
+	const timer = [...apic(0x320, 0x20000 | vector), ...apic(0x3e0, 0xb), ...apic(0x380, 200 + random(5000))];
+	const code = [...apic(0xf0, 0x1ff), ...timer];
+	const starts = [0];
+	while (code.length < 0xf00) {
+		starts.push(code.length);
+		code.push(...fragment(random));
+	}
+	write(base, [...code, 0xe9, ...dword(-(code.length + 5))]);
+	// An interrupt ends and returns; an exception goes on elsewhere with a stack of its own.
+	const interrupt = base + Part.handlers;
+	write(interrupt, [...apic(0xb0, 0), 0xcf]);
+	const table: number[] = [];
+	for (let entry = 0; entry < 256; entry++) {
+		const exception = base + Part.handlers + 32 + 16 * entry;
+		const target = base + starts[random(starts.length)]!;
+		if (entry < 32) write(exception, [0xbc, ...dword(base + Part.stack), 0xe9, ...dword(target - (exception + 10))]);
+		const handler = entry < 32 ? exception : interrupt;
+		table.push(handler & 0xff, (handler >> 8) & 0xff, 8, 0, 0, 0x8e, (handler >> 16) & 0xff, 0);
+	}
+	write(base + Part.table, table);
+	machine.host.turns.within(number, () => {
+		const { i32, i64 } = machine.host.physical;
+		i64[State.idtrBase >> 3] = BigInt(base + Part.table);
+		i32[Internal.activity >> 2] = Activity.active;
+	});
+	processor.setRegister("eip", BigInt(base));
+	processor.setRegister("esp", BigInt(base + Part.stack));
+}
+
+test(`random code on all processors is one run, however it is cut and in either tier; seed ${seed}`, () => {
+	let lived = 0;
+	for (let round = 0; round < 8; round++) {
+		const ends = [];
+		for (const engine of ["compiled", "interpreter"] as const) {
+			const random = generator(seed * 31 + round);
+			const { machine } = machineOf({ engine });
+			while (machine.processors().some((one) => one.codeSize() === 16)) machine.run(100_000);
+			for (let number = 0; number < 3; number++) furnish(machine, number, random);
+			const until = machine.instructionCount() + 300_000;
+			let stop: Stop | undefined;
+			while (machine.instructionCount() < until && !stop) {
+				const before = machine.instructionCount();
+				const left = until - before;
+				stop = machine.run(engine === "compiled" ? left : Math.min(left, 1 + random(20_000)));
+				if (machine.instructionCount() === before) break;
+			}
+			ends.push({ ...end(machine), stop });
+		}
+		assert.deepEqual(ends[0], ends[1], `round ${round}`);
+		if (ends[0]!.stop === undefined) lived++;
+	}
+	assert.ok(lived > 0, "all programs ended early: the test shows nothing");
 });
