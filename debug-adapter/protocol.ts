@@ -516,6 +516,8 @@ export interface CustomRequests {
 	"hyperscope/serialInput": { arguments: SerialInputArguments; body: undefined };
 	"hyperscope/disassembleText": { arguments: DisassembleTextArguments; body: DisassembleTextBody };
 	"hyperscope/setNumberFormat": { arguments: SetNumberFormatArguments; body: undefined };
+	/** Sends `invalidated` for all areas: the editor reads everything anew. */
+	"hyperscope/invalidate": { arguments: None; body: undefined };
 	"hyperscope/setStepInterrupts": { arguments: SetStepInterruptsArguments; body: undefined };
 	"hyperscope/loadSymbols": { arguments: LoadSymbolsArguments; body: LoadSymbolsBody };
 }

@@ -7,6 +7,7 @@ import { Comparison } from "./commands/compare.ts";
 import { DisassemblyDocuments } from "./commands/disassembly-document.ts";
 import { ConfigurationProvider } from "./configuration/provider.ts";
 import type { Host } from "./host.ts";
+import { openFirstStop } from "./session/first-stop.ts";
 import { openDisassemblyWithoutSource } from "./session/open-disassembly.ts";
 import { debugType, SessionWatcher } from "./session/session-watcher.ts";
 import { registerAssemblyHover } from "./views/assembly-hover.ts";
@@ -82,6 +83,7 @@ export function activateExtension(context: vscode.ExtensionContext, host: Host):
 		registerInlineValues(),
 		registerStatusBar(watcher),
 		openDisassemblyWithoutSource(),
+		openFirstStop(),
 		applyNumberFormat(watcher, numberFormat.get),
 		vscode.debug.registerDebugAdapterDescriptorFactory(debugType, factory),
 		vscode.debug.registerDebugConfigurationProvider(debugType, configurations),

@@ -112,6 +112,11 @@ export function machineViewRequests(
 			context.afterResponse(() => debuggee.emit("invalidated", { areas: ["variables"] }));
 		},
 
+		"hyperscope/invalidate": (_args, context) => {
+			void debuggee.stopped;
+			context.afterResponse(() => debuggee.emit("invalidated", { areas: ["all"] }));
+		},
+
 		"hyperscope/setStepInterrupts": (args) => {
 			steps.takeInterrupts = args.boolean("take");
 		},

@@ -64,6 +64,9 @@ describe("the editor", { skip }, () => {
 			await chooseDebuggerIfAsked(page);
 			await page.stopped();
 			await page.row("Call Stack", /^pCPU 0/);
+			// Open without a click, at the first stop of the window too.
+			await page.row("Call Stack", /^add_up/);
+			await page.row("Variables", /^depth = 0/);
 		});
 	});
 
