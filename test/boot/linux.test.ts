@@ -99,7 +99,10 @@ const MEASUREMENTS = [
 ];
 
 function withoutMeasurements(output: string): string {
-	const lines = output.replaceAll("\r", "").split("\n");
+	const text = output.replaceAll("\r", "");
+	const answer = text.match(ANSWER);
+	// How much of the next prompt is there depends on the instruction at which the run ends.
+	const lines = text.slice(0, answer ? answer.index! + answer[0].length : undefined).split("\n");
 	return lines.filter((line) => !MEASUREMENTS.some((pattern) => pattern.test(line))).join("\n");
 }
 
