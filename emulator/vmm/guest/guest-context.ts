@@ -4,7 +4,12 @@ import type { ProcessorState } from "../../cpu/processor-state.ts";
 import { Segment, type SegmentIndex } from "../../isa/state.ts";
 import { MachineError } from "../../machine/virtual-machine.ts";
 import { VMM_BASE } from "../layout.ts";
-import { type DescriptorWords, descriptorBase, descriptorLimit } from "../segments/shadow-descriptor.ts";
+import {
+	type DescriptorWords,
+	descriptorBase,
+	descriptorLimit,
+	shadowDescriptor,
+} from "../segments/shadow-descriptor.ts";
 import type { ShadowDescriptorTables } from "../segments/shadow-descriptor-tables.ts";
 import type { ShadowPageTables } from "../shadow/shadow-page-tables.ts";
 import type { VirtualCpu, VirtualSegment } from "../virtual-cpu.ts";
@@ -71,6 +76,31 @@ export function refuse(what: string, eip: number): never {
 	throw new GuestRefusal(what, eip);
 }
 
+/** The accessed bit in a descriptor's second dword. */
+const ACCESSED = 0x100;
+/** G says only how a limit is written; A is set by every load. */
+const HOW_WRITTEN = 0x8001;
+
+/** The hidden part of one of the host's segment registers is what the shadow of the guest's descriptor loads. */
+function isShadow(hidden: VirtualSegment, [low, high]: DescriptorWords): boolean {
+	const shadow = shadowDescriptor([low, high | ACCESSED]);
+	return (
+		descriptorBase(shadow) === hidden.base &&
+		descriptorLimit(shadow) === hidden.limit &&
+		(accessOf(shadow) & ~HOW_WRITTEN) === (hidden.access & ~HOW_WRITTEN)
+	);
+}
+
+/**
+ * What the guest had loaded where its tables do not tell any more: a segment register keeps its hidden part when the table behind it
+ * changes (SDM Vol. 3A §3.4.3).
+ */
+function asLoaded(segment: VirtualSegment): VirtualSegment {
+	if (segment.limit === VMM_BASE - 1 && segment.base === 0) segment.limit = 0xffffffff;
+	if ((segment.access & 0x10060) === 0x20) segment.access &= ~0x20;
+	return segment;
+}
+
 export class GuestContext implements SegmentedMemory {
 	constructor(
 		readonly host: ProcessorState,
@@ -135,24 +165,20 @@ export class GuestContext implements SegmentedMemory {
 					};
 		const { selector } = segment;
 		const guest = (selector & ~3) === 0 ? undefined : this.descriptors.descriptor(selector);
-		if (guest !== undefined) {
-			segment.limit = descriptorLimit(guest);
-			segment.access = accessOf(guest);
-		}
+		if (guest === undefined || !isShadow(segment, guest)) return asLoaded(segment);
+		segment.limit = descriptorLimit(guest);
+		segment.access = accessOf(guest);
 		return segment;
 	}
 
 	/** A segment register of the host as the guest would see it, read without any effect. */
 	quietSegment(index: SegmentIndex, host = this.host): VirtualSegment {
-		const segment = {
+		return asLoaded({
 			selector: host.selector(index),
 			access: host.access(index),
 			base: host.baseLow(index) >>> 0,
 			limit: host.limit(index),
-		};
-		if (segment.limit === VMM_BASE - 1 && segment.base === 0) segment.limit = 0xffffffff;
-		if ((segment.access & 0x10060) === 0x20) segment.access &= ~0x20;
-		return segment;
+		});
 	}
 
 	/** @throws {GuestFault} #GP or #SS when the range is not inside the segment or the segment does not allow the access */
