@@ -2,6 +2,7 @@
 
 import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome } from "../engine/helper.ts";
+import { Access, Cr0, Cr4, Efer } from "../isa/register-bits.ts";
 import { Segment, State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { type ProcessorFeatures, supportedCr4 } from "./cpuid.ts";
@@ -9,7 +10,6 @@ import type { LocalApicPort } from "./local-apic-port.ts";
 import { isCanonical } from "./memory-access.ts";
 import { PHYSICAL_ADDRESS_BITS } from "./paging.ts";
 import { Activity, Internal } from "./processor-state.ts";
-import { Access, Cr0, Cr4, Efer } from "./register-bits.ts";
 
 const CR0_DEFINED = Cr0.PE | Cr0.MP | Cr0.EM | Cr0.TS | Cr0.ET | Cr0.NE | Cr0.WP | Cr0.AM | Cr0.NW | Cr0.CD | Cr0.PG;
 /** Bits whose change makes cached translations invalid (SDM Vol. 3A §4.10.4.1). */
@@ -92,7 +92,7 @@ export class ControlRegisters {
 		state.i32[State.cr3 >> 2] = low;
 		state.i32[(State.cr3 >> 2) + 1] = high;
 		if (identified) paging.switchContext(before, low & PCID, keep);
-		else paging.flush();
+		else paging.flushLocal();
 	}
 
 	/** @throws {Fault} #GP(0) */

@@ -4,13 +4,13 @@ import { Fault, Vector } from "../engine/fault.ts";
 import { Outcome } from "../engine/helper.ts";
 import type { PhysicalMemory } from "../engine/physical-memory.ts";
 import type { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
+import { Cr4, Eflags } from "../isa/register-bits.ts";
 import { State } from "../isa/state.ts";
 import { Flags } from "./flags.ts";
 import { MemoryAccess } from "./memory-access.ts";
 import { Operands } from "./operands.ts";
 import { Paging } from "./paging.ts";
 import { Internal, ProcessorState } from "./processor-state.ts";
-import { Cr4, Eflags } from "./register-bits.ts";
 import { Segmentation } from "./segmentation.ts";
 import { VmxWord } from "./vmx/vmx-state.ts";
 

@@ -1,13 +1,13 @@
 // CPUID: what the processor says of itself (SDM Vol. 2A, CPUID). Exactly what is implemented is reported.
 
 import { type Helper, Outcome } from "../engine/helper.ts";
+import { Cr4 } from "../isa/register-bits.ts";
 import { State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { XCR0_SUPPORTED, XSAVE_AREA_BYTES } from "./extended-state.ts";
 import { apicBaseSlot } from "./model-specific-registers.ts";
 import { PHYSICAL_ADDRESS_BITS } from "./paging.ts";
 import { PROCESSOR_SIGNATURE } from "./processor-state.ts";
-import { Cr4 } from "./register-bits.ts";
 
 /** Features that a machine may leave out or switch on. */
 export interface ProcessorFeatures {

@@ -2,12 +2,12 @@
 
 import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome } from "../engine/helper.ts";
+import { Cr4 } from "../isa/register-bits.ts";
 import { State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { DebugException } from "./exceptions.ts";
 import { type AccessWatch, type WatchedAccess, WatchedFor } from "./memory-access.ts";
 import { Internal } from "./processor-state.ts";
-import { Cr4 } from "./register-bits.ts";
 
 /** DR6 bits (SDM Vol. 3B §17.2.3). */
 export const Dr6 = { BD: 1 << 13, BS: 1 << 14, BT: 1 << 15 } as const;

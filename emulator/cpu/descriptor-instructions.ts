@@ -2,11 +2,11 @@
 
 import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome } from "../engine/helper.ts";
+import { Eflags } from "../isa/register-bits.ts";
 import { Segment, State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { type Descriptor, SystemType } from "./descriptor.ts";
 import { isCanonical } from "./memory-access.ts";
-import { Eflags } from "./register-bits.ts";
 import { selectorFault } from "./segmentation.ts";
 
 /** System types that LAR accepts in legacy mode, and with EFER.LMA (SDM Vol. 2A Table 3-53). */

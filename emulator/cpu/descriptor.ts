@@ -1,6 +1,6 @@
 // Segment and gate descriptors (SDM Vol. 3A §3.4.5, §3.5, §5.8.3, §6.11).
 
-import { Access } from "./register-bits.ts";
+import { Access } from "../isa/register-bits.ts";
 
 /** Types of system descriptors (SDM Vol. 3A Table 3-2). With EFER.LMA only ldt, tss (9), busy TSS (11), call, interrupt and trap gates exist. */
 export const SystemType = {

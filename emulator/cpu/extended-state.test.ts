@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareProcessor } from "../../test/tools/bare-processor.ts";
 import { Vector } from "../engine/fault.ts";
+import { Cr0, Cr4 } from "../isa/register-bits.ts";
 import { RAM_BASE, State } from "../isa/state.ts";
-import { Cr0, Cr4 } from "./register-bits.ts";
 
 const [RAX, RCX, RDX] = [0, 1, 2] as const;
 const GP = [Vector.generalProtection, 0] as const;

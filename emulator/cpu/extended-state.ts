@@ -2,9 +2,9 @@
 
 import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome } from "../engine/helper.ts";
+import { Cr4 } from "../isa/register-bits.ts";
 import { State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
-import { Cr4 } from "./register-bits.ts";
 
 /** State components (SDM Vol. 1 §13.1). */
 export const StateComponent = { x87: 1 << 0, sse: 1 << 1 } as const;

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareProcessor, Place, Rights, Selector } from "../../test/tools/bare-processor.ts";
 import { Vector } from "../engine/fault.ts";
+import { Cr0, Eflags } from "../isa/register-bits.ts";
 import { Segment, State } from "../isa/state.ts";
-import { Cr0, Eflags } from "./register-bits.ts";
 
 const GP = Vector.generalProtection;
 const SLOT = 0x80;

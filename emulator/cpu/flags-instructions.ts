@@ -3,9 +3,9 @@
 
 import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome } from "../engine/helper.ts";
+import { Cr4, Eflags } from "../isa/register-bits.ts";
 import type { ProcessorCore } from "./core.ts";
 import type { ProcessorFeatures } from "./cpuid.ts";
-import { Cr4, Eflags } from "./register-bits.ts";
 
 export function flagsInstructions(core: ProcessorCore, features: ProcessorFeatures): Record<string, Helper> {
 	const { state, operands } = core;
@@ -25,11 +25,11 @@ export function flagsInstructions(core: ProcessorCore, features: ProcessorFeatur
 	};
 
 	const alignmentFlag = (set: boolean): Helper => {
-		return (record) => {
+		return () => {
 			// SDM Vol. 2A, CLAC: CPL 0 only, and with CPUID.7.0:EBX.SMAP.
 			if (state.cpl !== 0 || !features.smap) throw new Fault(Vector.invalidOpcode);
 			core.writeEflags(set ? Eflags.AC : 0, Eflags.AC);
-			return core.proceed(record);
+			return Outcome.next;
 		};
 	};
 

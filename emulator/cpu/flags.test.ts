@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { BareProcessor } from "../../test/tools/bare-processor.ts";
+import { Eflags } from "../isa/register-bits.ts";
 import { State } from "../isa/state.ts";
-import { Eflags } from "./register-bits.ts";
 
 test("what is written is read back, for all 64 arithmetic combinations", () => {
 	const { flags } = new BareProcessor().processor.core;

@@ -6,8 +6,8 @@
 //   CF = aux bit 31                   OF = aux bit 31 XOR aux bit 30               AF = aux bit 3
 
 import type { PhysicalMemory } from "../engine/physical-memory.ts";
+import { Eflags } from "../isa/register-bits.ts";
 import { State } from "../isa/state.ts";
-import { Eflags } from "./register-bits.ts";
 import { VmxWord } from "./vmx/vmx-state.ts";
 
 const RESULT = State.flagsResult >> 2;

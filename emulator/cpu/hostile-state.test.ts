@@ -38,7 +38,7 @@ const step = fc.record({
 });
 
 /** Helpers whose first operand is not a general register. */
-const NUMBERED = new Set(["moveToSegment", "pushSegment", "popSegment", "moveToControl", "moveToDebug"]);
+const NUMBERED = new Set(["moveToSegment", "popSegment", "moveToControl", "moveToDebug"]);
 const NUMBERED_SOURCE = new Set(["moveFromSegment", "moveFromControl", "moveFromDebug"]);
 
 /** Segments that LES and its kin can load; CS is none of them. */

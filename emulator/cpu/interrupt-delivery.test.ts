@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareProcessor, Place, Rights, Selector } from "../../test/tools/bare-processor.ts";
 import { Fault, Vector } from "../engine/fault.ts";
+import { Eflags } from "../isa/register-bits.ts";
 import { Segment, State } from "../isa/state.ts";
 import { combine } from "./exceptions.ts";
 import { Activity } from "./processor-state.ts";
-import { Eflags } from "./register-bits.ts";
 
 const HANDLER = 0x00012345;
 const STACK = Place.stack + 0x1000;

@@ -1,13 +1,13 @@
 // Exceptions and interrupts through the interrupt vector table and the IDT (SDM Vol. 3A Chapter 6; Vol. 2A, INT n, "Operation").
 
 import { Fault, Vector } from "../engine/fault.ts";
+import { Eflags } from "../isa/register-bits.ts";
 import { Segment, State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { Descriptor, SystemType } from "./descriptor.ts";
 import { combine, DebugException, isFault, PageFault } from "./exceptions.ts";
 import { isCanonical } from "./memory-access.ts";
 import { Activity, Internal } from "./processor-state.ts";
-import { Eflags } from "./register-bits.ts";
 import { selectorFault } from "./segmentation.ts";
 import { StackFrame } from "./stack-frame.ts";
 import type { TaskSwitch } from "./task-switch.ts";

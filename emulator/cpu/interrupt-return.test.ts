@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareProcessor, Place, Rights, Selector } from "../../test/tools/bare-processor.ts";
 import { Vector } from "../engine/fault.ts";
+import { Cr4, Eflags } from "../isa/register-bits.ts";
 import { Segment } from "../isa/state.ts";
-import { Cr4, Eflags } from "./register-bits.ts";
 
 const GP = Vector.generalProtection;
 const BASE = Place.stack + 0x100;

@@ -2,11 +2,11 @@
 
 import { Fault, Vector } from "../engine/fault.ts";
 import type { Helper, Outcome } from "../engine/helper.ts";
+import { Cr4, Eflags } from "../isa/register-bits.ts";
 import { Segment } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { checkTarget, commitReturn, readReturnCode, readReturnStack } from "./privilege-return.ts";
 import { Internal } from "./processor-state.ts";
-import { Cr4, Eflags } from "./register-bits.ts";
 import type { TaskSwitch } from "./task-switch.ts";
 import { raisePendingVirtualInterrupt } from "./virtual-interrupts.ts";
 

@@ -5,10 +5,10 @@ import { test } from "node:test";
 import { BareProcessor, Place } from "../../test/tools/bare-processor.ts";
 import { Vector } from "../engine/fault.ts";
 import { AccessKind } from "../engine/helper.ts";
+import { Cr0, Eflags } from "../isa/register-bits.ts";
 import { Segment, State } from "../isa/state.ts";
 import { DebugException } from "./exceptions.ts";
 import { type WatchedAccess, WatchedFor } from "./memory-access.ts";
-import { Cr0, Eflags } from "./register-bits.ts";
 
 const DS = Segment.ds << AccessKind.segmentShift;
 const SS = Segment.ss << AccessKind.segmentShift;

@@ -7,11 +7,11 @@ import { Fault, Vector } from "../engine/fault.ts";
 import { AccessKind } from "../engine/helper.ts";
 import { PageKind, type PhysicalMemory } from "../engine/physical-memory.ts";
 import type { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
-import { RAM_BASE, Segment, type SegmentIndex, SegmentSlot, State, segmentSlot, Tlb } from "../isa/state.ts";
+import { Access, Cr0, Cr4, Eflags } from "../isa/register-bits.ts";
+import { RAM_BASE, Segment, type SegmentIndex, SegmentSlot, State, segmentSlot, Tlb, WalkBlock } from "../isa/state.ts";
 import { inspectedTables, translateInspected } from "./page-walk-view.ts";
 import { PageAccess, type Paging } from "./paging.ts";
 import type { ProcessorState } from "./processor-state.ts";
-import { Access, Cr0, Cr4, Eflags } from "./register-bits.ts";
 
 /** One access, or the part of it in one page, to a watched page. Values are little-endian; undefined for memory-mapped I/O. */
 export interface WatchedAccess {
@@ -63,7 +63,7 @@ export class MemoryAccess {
 	private low = 0;
 	private high = 0;
 	/** Number of the host-physical frame whose accesses `apicAccess` answers; it stays out of the TLB. -1 = none. */
-	apicAccessFrame = -1;
+	private apicFrame = -1;
 	apicAccess: ApicAccess | undefined;
 
 	constructor(
@@ -77,9 +77,19 @@ export class MemoryAccess {
 		this.view = state.view;
 	}
 
+	get apicAccessFrame(): number {
+		return this.apicFrame;
+	}
+
+	set apicAccessFrame(frame: number) {
+		this.apicFrame = frame;
+		this.tlb.blockWalks(WalkBlock.apicAccessPage, frame >= 0);
+	}
+
 	/** Replaces the watches and makes every page be asked for anew. */
 	setWatches(watches: readonly AccessWatch[]): void {
 		this.watches = watches;
+		this.tlb.blockWalks(WalkBlock.watches, watches.length > 0);
 		this.tlb.flush();
 	}
 
@@ -158,16 +168,17 @@ export class MemoryAccess {
 		const room = PAGE - (low & 0xfff);
 		if (size <= room) {
 			const frame = paging.translateFrame(low, high, access);
-			if (frame === this.apicAccessFrame) {
+			if (frame === this.apicFrame) {
 				this.apicAccess!.access(low & 0xfff, size, write, EXCHANGE);
 				return;
 			}
 			const implicit = (rights & PageAccess.implicit) !== 0;
 			const watched = this.watches.length === 0 ? 0 : this.watchedFor(low, high, frame, implicit);
 			const mayWrite = paging.writable && (watched & WatchedFor.writes) === 0;
+			const { global } = paging;
 			const mayEnter = this.mayEnter(rights) && (watched & WatchedFor.reads) === 0;
 			this.transferPart(low, high, frame, EXCHANGE, size, write, watched, implicit);
-			if (mayEnter) this.tlb.fill(low, high, frame, mayWrite);
+			if (mayEnter) this.tlb.fill(low, high, frame, mayWrite, global);
 			return;
 		}
 		// Both pages are translated before a byte moves, so that a fault changes nothing.
@@ -177,8 +188,8 @@ export class MemoryAccess {
 		const first = paging.translateFrame(low, high, access);
 		const second = paging.translateFrame(nextLow, nextHigh, access);
 		// No register lies across two pages.
-		if (first === this.apicAccessFrame || second === this.apicAccessFrame)
-			this.apicAccess!.access(first === this.apicAccessFrame ? low & 0xfff : 0, size, write, EXCHANGE);
+		if (first === this.apicFrame || second === this.apicFrame)
+			this.apicAccess!.access(first === this.apicFrame ? low & 0xfff : 0, size, write, EXCHANGE);
 		const watching = this.watches.length !== 0;
 		const implicit = (rights & PageAccess.implicit) !== 0;
 		const firstWatched = watching ? this.watchedFor(low, high, first, implicit) : 0;
@@ -201,7 +212,8 @@ export class MemoryAccess {
 		const user = i32[State.cpl >> 2] === 3;
 		if (rights & PageAccess.implicit || ((rights & PageAccess.user) !== 0) !== user) return false;
 		if (user) return (i32[State.flagsRest >> 2]! & Eflags.AC) === 0 || (i32[State.cr0 >> 2]! & Cr0.AM) === 0;
-		return !(this.paging.userPage && i32[State.cr4 >> 2]! & Cr4.SMAP);
+		// With EFLAGS.AC the context is another.
+		return !(this.paging.userPage && i32[State.cr4 >> 2]! & Cr4.SMAP && (i32[State.flagsRest >> 2]! & Eflags.AC) === 0);
 	}
 
 	private watchedFor(low: number, high: number, frame: number, implicit: boolean): number {
@@ -332,7 +344,8 @@ export class MemoryAccess {
 	private lookUp(size: number, rights: number, tag: number): number {
 		const { i32, low } = this;
 		if ((low & 0xfff) + size > PAGE || ((rights & PageAccess.user) !== 0) !== (i32[State.cpl >> 2] === 3)) return -1;
-		// What the supervisor may read of user pages without SMAP, an implicit access may too; with it none of them is in the TLB.
+		// What the supervisor may read of user pages without SMAP, an implicit access may too; with it they are in the TLB only under EFLAGS.AC.
+		if (rights & PageAccess.implicit && i32[State.flagsRest >> 2]! & Eflags.AC) return -1;
 		const entry = (Tlb.base + ((low >>> 12) & (Tlb.entries - 1)) * Tlb.entrySize) >> 2;
 		const at = entry + (tag >> 2);
 		if (i32[at] !== ((low & ~0xfff) | i32[State.tlbContext >> 2]!) || i32[at + 1] !== this.high) return -1;
@@ -403,7 +416,9 @@ export class MemoryAccess {
 	private fetchFrom(low: number, high: number, access: number): number {
 		const frame = this.paging.translateFrame(low, high, access);
 		const offset = low & 0xfff;
-		return frame === this.apicAccessFrame ? this.apicAccess!.fetch(offset) : frame * PAGE + offset;
+		if (frame === this.apicFrame) this.apicAccess!.fetch(offset);
+		this.tlb.fillFetch(low, high, frame, this.paging.global);
+		return frame * PAGE + offset;
 	}
 
 	/**

@@ -2,11 +2,11 @@
 
 import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome } from "../engine/helper.ts";
+import { Cr0, Cr4, Efer } from "../isa/register-bits.ts";
 import { Segment, State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { type LocalApicPort, TSC_DEADLINE_MSR, X2apicMsr } from "./local-apic-port.ts";
 import { Internal, MSR_SLOTS } from "./processor-state.ts";
-import { Cr0, Cr4, Efer } from "./register-bits.ts";
 import { canonical, STORED_MSRS, storedMsrAfter } from "./stored-msrs.ts";
 
 const isX2apic = (address: number): boolean => address >= X2apicMsr.first && address <= X2apicMsr.last;

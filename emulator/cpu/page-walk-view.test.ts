@@ -4,10 +4,10 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { BareProcessor, Place } from "../../test/tools/bare-processor.ts";
 import { Fault } from "../engine/fault.ts";
+import { Cr0, Cr4 } from "../isa/register-bits.ts";
 import { RAM_BASE, State } from "../isa/state.ts";
 import { inspectedTables, inspectMappings, inspectWalk, physicalTables, type Tables } from "./page-walk-view.ts";
 import { PageAccess } from "./paging.ts";
-import { Cr0, Cr4 } from "./register-bits.ts";
 
 const T = Place.tables;
 

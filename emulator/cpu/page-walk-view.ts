@@ -2,9 +2,9 @@
 // Nothing here has a side effect: no accessed or dirty flag, no CR2, no device read (SDM Vol. 3A Chapter 4).
 
 import type { PhysicalMemory } from "../engine/physical-memory.ts";
+import { Cr0, Cr4, Efer } from "../isa/register-bits.ts";
 import { State } from "../isa/state.ts";
 import { Internal, type ProcessorState } from "./processor-state.ts";
-import { Cr0, Cr4, Efer } from "./register-bits.ts";
 
 /** The memory that tables lie in. */
 export interface TableMemory {

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareProcessor, Place } from "../../test/tools/bare-processor.ts";
 import { Vector } from "../engine/fault.ts";
+import { Cr0, Cr4, Efer, Eflags } from "../isa/register-bits.ts";
 import { State, Tlb } from "../isa/state.ts";
 import { PageAccess } from "./paging.ts";
-import { Cr0, Cr4, Efer, Eflags } from "./register-bits.ts";
 
 const PF = Vector.pageFault;
 const T = Place.tables;

@@ -5,10 +5,11 @@
 // are i32 halves, physical addresses Numbers.
 
 import { PageKind, type PhysicalMemory } from "../engine/physical-memory.ts";
-import { RAM_BASE, State } from "../isa/state.ts";
+import { PageEntry, PageEntryHigh, RESERVED_1G, RESERVED_2M } from "../isa/page-entry.ts";
+import { Cr0, Cr4, Efer, Eflags } from "../isa/register-bits.ts";
+import { EngineWord, LargePages, RAM_BASE, State, WalkBlock } from "../isa/state.ts";
 import { PageFault } from "./exceptions.ts";
 import { Internal, type ProcessorState } from "./processor-state.ts";
-import { Cr0, Cr4, Efer, Eflags } from "./register-bits.ts";
 
 /** What an access is. The low bits are those of the page-fault error code (SDM Vol. 3A §4.7, Figure 4-12). */
 export const PageAccess = {
@@ -20,22 +21,14 @@ export const PageAccess = {
 	implicit: 1 << 8,
 } as const;
 
-const PRESENT = 1 << 0;
-const WRITABLE = 1 << 1;
-const USER = 1 << 2;
-const ACCESSED = 1 << 5;
-const DIRTY = 1 << 6;
-const PAGE_SIZE = 1 << 7;
+const { present: PRESENT, writable: WRITABLE, user: USER, accessed: ACCESSED, dirty: DIRTY } = PageEntry;
+const { pageSize: PAGE_SIZE, global: GLOBAL } = PageEntry;
 const RESERVED_ERROR = 1 << 3;
 
 /** MAXPHYADDR as CPUID.80000008H reports it. */
 export const PHYSICAL_ADDRESS_BITS = 40;
-/** Bits of the high half of an entry that belong to the address: 39:32. */
-const ADDRESS_HIGH = 0xff;
-/** Reserved in the high half: 51:40 with 4-level paging, 62:40 with PAE paging (SDM Vol. 3A Tables 4-14 to 4-19, 4-8 to 4-11). */
-const RESERVED_HIGH_4_LEVEL = 0x000fff00;
-const RESERVED_HIGH_PAE = 0x7fffff00;
-const NX_HIGH = 1 << 31;
+const { address: ADDRESS_HIGH, executeDisable: NX_HIGH } = PageEntryHigh;
+const { reservedFourLevel: RESERVED_HIGH_4_LEVEL, reservedPae: RESERVED_HIGH_PAE } = PageEntryHigh;
 /** Reserved in a present PDPTE of PAE paging: 8:5 and 2:1 (Table 4-8). */
 const RESERVED_PDPTE = 0x1e6;
 
@@ -61,20 +54,19 @@ function frameOf(low: number, high: number): number {
 	return (low >>> 12) | ((high & ADDRESS_HIGH) << 20);
 }
 
-const LARGE_PAGE_MARKS = 4096;
-
 function largePageMark(low: number, high: number): number {
-	return ((low >>> 22) ^ Math.imul(high, 0x9e3779b1)) & (LARGE_PAGE_MARKS - 1);
+	return ((low >>> 22) ^ Math.imul(high, 0x9e3779b1)) & (LargePages.entries - 1);
 }
 
 function hugePageMark(low: number, high: number): number {
-	return ((high << 2) | (low >>> 30)) & (LARGE_PAGE_MARKS - 1);
+	return ((high << 2) | (low >>> 30)) & (LargePages.entries - 1);
 }
 
-export interface LargePageMarks {
-	readonly large: Int32Array;
-	readonly huge: Int32Array;
-	readonly stamp: number;
+const LAST_STAMP = 0x7fffffff;
+
+/** What of the marks of large pages does not lie in memory. */
+export interface LargePageState {
+	readonly since: number;
 }
 
 export class Paging {
@@ -84,20 +76,46 @@ export class Paging {
 	writable = false;
 	/** After translate(): the page is a user-mode page. */
 	userPage = false;
-	/** `stamp` where a page larger than 4 KBytes may have gone into the TLB since the last flush: hashed by 4-MByte and 1-GByte region. */
-	private readonly largePages = new Int32Array(LARGE_PAGE_MARKS);
-	private readonly hugePages = new Int32Array(LARGE_PAGE_MARKS);
-	/** What a mark has that was set since the last flush. */
-	private stamp = 1;
+	/** After translate(): the translation is global (SDM Vol. 3A §4.10.2.4). */
+	global = false;
+	/** The stamp at which a page larger than 4 KBytes last went into the TLB: hashed by 4-MByte and 1-GByte region. */
+	private readonly largePages: Int32Array;
+	private readonly hugePages: Int32Array;
+	/** The stamp of this processor's last flush: marks before it are of pages that it has forgotten. */
+	private since: number;
 	/** Upper entries that the current walk has to mark accessed: table, word, entry of each. */
 	private readonly unmarked = new Int32Array(9);
 	private unmarkedCount = 0;
-	/** The second translation, of guest-physical addresses, while a guest runs under EPT. */
-	ept: SecondTranslation | undefined;
+	private second: SecondTranslation | undefined;
 
 	constructor(private readonly state: ProcessorState) {
 		this.physical = state.physical;
 		this.i32 = state.i32;
+		const { buffer } = state.physical.memory;
+		this.largePages = new Int32Array(buffer, LargePages.base, LargePages.entries);
+		this.hugePages = new Int32Array(buffer, LargePages.hugeBase, LargePages.entries);
+		if (this.stamp === 0) this.nextStamp();
+		this.since = this.stamp;
+	}
+
+	/** What marks of large pages have that are set now: more with every flush, of any of the processors. */
+	private get stamp(): number {
+		return this.i32[EngineWord.largePageStamp >> 2]!;
+	}
+
+	/** With the last number, marks count for ever. */
+	private nextStamp(): void {
+		if (this.stamp < LAST_STAMP) this.i32[EngineWord.largePageStamp >> 2]!++;
+	}
+
+	/** The second translation, of guest-physical addresses, while a guest runs under EPT. */
+	get ept(): SecondTranslation | undefined {
+		return this.second;
+	}
+
+	set ept(second: SecondTranslation | undefined) {
+		this.second = second;
+		this.state.tlb.blockWalks(WalkBlock.secondTranslation, second !== undefined);
 	}
 
 	/**
@@ -133,6 +151,7 @@ export class Paging {
 		if ((i32[State.cr0 >> 2]! & Cr0.PG) === 0) {
 			this.writable = true;
 			this.userPage = false;
+			this.global = false;
 			return low >>> 12;
 		}
 		if ((i32[State.cr4 >> 2]! & Cr4.PAE) === 0) return this.translate32(low, access);
@@ -196,7 +215,7 @@ export class Paging {
 			const frame = frameOf(entry, entryHigh);
 			if (level === 1 || entry & PAGE_SIZE) {
 				// Reserved: PS in a PML4E; the address bits below the page size, except PAT in bit 12 (Tables 4-15, 4-16, 4-18).
-				if (level === 4 || (level === 3 && entry & 0x3fffe000) || (level === 2 && entry & 0x1fe000))
+				if (level === 4 || (level === 3 && entry & RESERVED_1G) || (level === 2 && entry & RESERVED_2M))
 					this.fault(low, high, access, PRESENT | RESERVED_ERROR);
 				this.check(low, high, access, rights, !executable);
 				this.markLeaf(table, index * 2, entry, access);
@@ -245,6 +264,7 @@ export class Paging {
 
 	/** Marks the entries of a walk whose access is allowed. */
 	private markLeaf(table: number, word: number, entry: number, access: number): void {
+		this.global = (entry & GLOBAL) !== 0 && (this.i32[State.cr4 >> 2]! & Cr4.PGE) !== 0;
 		const { unmarked } = this;
 		for (let at = 0; at < this.unmarkedCount; at += 3)
 			this.writeWord(unmarked[at]!, unmarked[at + 1]!, unmarked[at + 2]!);
@@ -281,22 +301,24 @@ export class Paging {
 		throw new PageFault(error, low, high);
 	}
 
-	/** Which large pages may be in the TLB. */
-	save(): LargePageMarks {
-		return { large: this.largePages.slice(), huge: this.hugePages.slice(), stamp: this.stamp };
+	save(): LargePageState {
+		return { since: this.since };
 	}
 
-	restore({ large, huge, stamp }: LargePageMarks): void {
-		this.largePages.set(large);
-		this.hugePages.set(huge);
-		this.stamp = stamp;
+	restore({ since }: LargePageState): void {
+		this.since = since;
 	}
 
-	/** Forgets all translations in the TLB (SDM Vol. 3A §4.10.4.1). Global pages go with the rest. */
+	/** Forgets all translations in the TLB, global ones too (SDM Vol. 3A §4.10.4.1). */
 	flush(): void {
-		// Deviation: global pages could stay when CR3 is loaded; the architecture lets the processor drop any entry at any time.
-		this.stamp = (this.stamp + 1) & 0x7fffffff;
+		this.nextStamp();
+		this.since = this.stamp;
 		this.state.tlb.flush();
+	}
+
+	/** Forgets all but the global ones: CR3 was loaded without process-context identifiers (SDM Vol. 3A §4.10.4.1). Marks of large pages stay. */
+	flushLocal(): void {
+		this.state.tlb.flushLocal();
 	}
 
 	/**
@@ -316,9 +338,9 @@ export class Paging {
 	/** Forgets the translation of one linear address under every process-context identifier, of its whole page when that is large (SDM Vol. 3A §4.10.4.1, INVLPG). */
 	flushPage(low: number, high: number): void {
 		// The TLB holds a large page as pieces of 4 KBytes; what size the page had is known only by these marks.
-		const large = this.largePages[largePageMark(low, high)] === this.stamp;
-		if (large || this.hugePages[hugePageMark(low, high)] === this.stamp) this.flush();
-		else this.state.tlb.flushPage(low, high);
+		const large = this.largePages[largePageMark(low, high)]! >= this.since;
+		if (large || this.hugePages[hugePageMark(low, high)]! >= this.since) this.flush();
+		else this.state.tlb.flushPage(low);
 	}
 
 	/**

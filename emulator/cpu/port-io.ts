@@ -2,10 +2,10 @@
 
 import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome } from "../engine/helper.ts";
+import { Eflags } from "../isa/register-bits.ts";
 import { Record, RecordFlags, Segment, type SegmentIndex, State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import type { DebugRegisters } from "./debug-registers.ts";
-import { Eflags } from "./register-bits.ts";
 
 /** The I/O port space as the processor sees it. Sizes in bytes; values are unsigned. */
 export interface PortBus {

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { BareProcessor, gpr, Place } from "../../test/tools/bare-processor.ts";
 import { Vector } from "../engine/fault.ts";
+import { Cr0, Cr4 } from "../isa/register-bits.ts";
 import { State } from "../isa/state.ts";
-import { Cr0, Cr4 } from "./register-bits.ts";
 
 const GP = [Vector.generalProtection, 0] as const;
 const UD = Vector.invalidOpcode;

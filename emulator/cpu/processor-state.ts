@@ -3,8 +3,8 @@
 
 import type { PhysicalMemory } from "../engine/physical-memory.ts";
 import type { TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
-import { Segment, type SegmentIndex, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
-import { Access, Cr0, Cr4, Efer, Eflags } from "./register-bits.ts";
+import { Access, Cr0, Cr4, Efer, Eflags } from "../isa/register-bits.ts";
+import { PagingMode, Segment, type SegmentIndex, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { VmxWord } from "./vmx/vmx-state.ts";
 
 /** Internal words of the processor: i64 slots at the end of the MSR area, counted down from the last. */
@@ -214,11 +214,12 @@ export class ProcessorState {
 
 	/** A word of `Internal` as a Number: counts below 2^53. */
 	internal(at: number): number {
-		return Number(this.i64[at >> 3]!);
+		return this.i32[(at >> 2) + 1]! * 0x100000000 + (this.i32[at >> 2]! >>> 0);
 	}
 
 	setInternal(at: number, value: number): void {
-		this.i64[at >> 3] = BigInt(value);
+		this.i32[at >> 2] = value;
+		this.i32[(at >> 2) + 1] = Math.floor(value / 0x100000000);
 	}
 
 	get iopl(): number {
@@ -247,6 +248,13 @@ export class ProcessorState {
 	/** Alignment checks are on: CR0.AM, EFLAGS.AC, CPL 3 (SDM Vol. 3A §6.15, Interrupt 17). */
 	get alignmentChecked(): boolean {
 		return this.cpl === 3 && (this.flagsRest & Eflags.AC) !== 0 && (this.cr0 & Cr0.AM) !== 0;
+	}
+
+	/** Which tables translate linear addresses (SDM Vol. 3A §4.1.1), as PagingMode numbers them. */
+	private get pagingMode(): number {
+		if ((this.cr0 & Cr0.PG) === 0) return PagingMode.none;
+		if ((this.cr4 & Cr4.PAE) === 0) return PagingMode.legacy32;
+		return this.longMode ? PagingMode.fourLevel : PagingMode.pae;
 	}
 
 	get modeName(): ModeName {
@@ -303,6 +311,14 @@ export class ProcessorState {
 	/** Changes only the selector. */
 	setSelector(segment: SegmentIndex, selector: number): void {
 		this.i32[(segmentSlot(segment) + SegmentSlot.selector) >> 2] = selector;
+	}
+
+	/** The same as setSegmentBase(), in halves. */
+	setSegmentBaseHalves(segment: SegmentIndex, low: number, high: number): void {
+		const at = (segmentSlot(segment) + SegmentSlot.base) >> 2;
+		this.i32[at] = low;
+		this.i32[at + 1] = high;
+		this.updateSegment(segment);
 	}
 
 	/** Changes only the base of a segment (IA32_FS_BASE, SWAPGS, ...). */
@@ -384,6 +400,7 @@ export class ProcessorState {
 		const checked = this.alignmentChecked;
 		if (checked && !this.alignmentWasChecked) this.tlb.flush();
 		this.alignmentWasChecked = checked;
+		this.tlb.setPagingMode(checked ? PagingMode.none : this.pagingMode);
 		this.tlb.updateContext();
 		const mode = this.modeName;
 		if (mode !== this.mode) {

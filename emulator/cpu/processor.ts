@@ -5,6 +5,7 @@ import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome, type ProcessorHooks } from "../engine/helper.ts";
 import type { PhysicalMemory } from "../engine/physical-memory.ts";
 import type { TlbState, TranslationLookasideBuffer } from "../engine/translation-lookaside-buffer.ts";
+import { Cr0, Cr4, Eflags } from "../isa/register-bits.ts";
 import { Segment, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { ControlRegisters } from "./control-registers.ts";
 import { ProcessorCore } from "./core.ts";
@@ -29,10 +30,9 @@ import { InterruptReturn } from "./interrupt-return.ts";
 import type { LocalApicPort } from "./local-apic-port.ts";
 import type { AccessWatch } from "./memory-access.ts";
 import { apicBaseSlot, ModelSpecificRegisters } from "./model-specific-registers.ts";
-import type { LargePageMarks } from "./paging.ts";
+import type { LargePageState } from "./paging.ts";
 import { type PortBus, PortIo } from "./port-io.ts";
 import { Activity, Internal } from "./processor-state.ts";
-import { Cr0, Cr4, Eflags } from "./register-bits.ts";
 import { segmentInstructions } from "./segment-instructions.ts";
 import { softwareInterrupts } from "./software-interrupt.ts";
 import { systemCalls } from "./system-calls.ts";
@@ -70,7 +70,7 @@ export const CoprocessorUse = { x87: 0, mmx: 1, sse: 2, wait: 3 } as const;
 /** State that does not lie in the processor's bytes. */
 export interface ProcessorExtras {
 	readonly tlb: TlbState;
-	readonly paging: LargePageMarks;
+	readonly paging: LargePageState;
 	readonly delivered: number;
 }
 

@@ -2,11 +2,11 @@
 
 import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome } from "../engine/helper.ts";
+import { Cr4 } from "../isa/register-bits.ts";
 import { Segment, type SegmentIndex, State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { isCanonical } from "./memory-access.ts";
 import { kernelGsBaseSlot } from "./model-specific-registers.ts";
-import { Cr4 } from "./register-bits.ts";
 
 export function segmentInstructions(core: ProcessorCore): Record<string, Helper> {
 	const { state, memory, segmentation, operands } = core;
@@ -46,13 +46,6 @@ export function segmentInstructions(core: ProcessorCore): Record<string, Helper>
 			else operands.writeRegister(operands.register(record, 0), size, selector);
 			return Outcome.next;
 		},
-		pushSegment(record, size) {
-			const selector = state.selector(operands.register(record, 0) as SegmentIndex);
-			// A 32-bit push writes 16 bits and leaves the upper half of the stack slot (SDM Vol. 2B, PUSH).
-			operands.pokeStack(-size, size === 4 ? 2 : size, selector);
-			operands.moveStack(-size);
-			return Outcome.next;
-		},
 		popSegment(record, size) {
 			const segment = operands.register(record, 0) as SegmentIndex;
 			const selector = operands.peekStack(0, size) & 0xffff;
@@ -80,9 +73,12 @@ export function segmentInstructions(core: ProcessorCore): Record<string, Helper>
 		swapgs() {
 			if (!state.mode64) throw new Fault(Vector.invalidOpcode);
 			if (state.cpl !== 0) throw new Fault(Vector.generalProtection, 0);
-			const base = state.base(Segment.gs);
-			state.setSegmentBase(Segment.gs, state.i64[kernelGsBaseSlot >> 3]!);
-			state.i64[kernelGsBaseSlot >> 3] = base;
+			const { i32 } = state;
+			const kernel = kernelGsBaseSlot >> 2;
+			const [low, high] = [i32[kernel]!, i32[kernel + 1]!];
+			i32[kernel] = state.baseLow(Segment.gs);
+			i32[kernel + 1] = state.baseHigh(Segment.gs);
+			state.setSegmentBaseHalves(Segment.gs, low, high);
 			return Outcome.next;
 		},
 		rdfsbase: baseOf(Segment.fs, false),

@@ -1,11 +1,11 @@
 // Descriptor tables and the loading of segment registers (SDM Vol. 3A Chapters 3 and 5).
 
 import { Fault, Vector } from "../engine/fault.ts";
+import { Access } from "../isa/register-bits.ts";
 import { Segment, type SegmentIndex, State } from "../isa/state.ts";
 import { Descriptor } from "./descriptor.ts";
 import { isCanonical, type MemoryAccess } from "./memory-access.ts";
 import type { ProcessorState } from "./processor-state.ts";
-import { Access } from "./register-bits.ts";
 
 /** Access rights of every segment in virtual-8086 mode: present, DPL 3, data, writable, accessed (SDM Vol. 3C §26.3.1.2). */
 const VIRTUAL_8086_ACCESS = 0xf3;
@@ -16,34 +16,39 @@ export class Segmentation {
 		private readonly memory: MemoryAccess,
 	) {}
 
+	/** Linear address of the descriptor that place() found last, in halves. */
+	private low = 0;
+	private high = 0;
+
 	/**
-	 * Linear address of a selector's descriptor: [low, high], or undefined when it lies beyond its table or in an LDT that is
-	 * not there. `size` is 8, or 16 for a system descriptor with EFER.LMA.
+	 * Finds the linear address of a selector's descriptor; false when it lies beyond its table or in an LDT that is not there. `size` is 8,
+	 * or 16 for a system descriptor with EFER.LMA.
 	 */
-	private place(selector: number, size: number): readonly [number, number] | undefined {
+	private place(selector: number, size: number): boolean {
 		const { state } = this;
 		const offset = selector & 0xfff8;
 		let low: number;
 		let high: number;
 		if (selector & 4) {
-			if (state.access(Segment.ldtr) & Access.unusable) return undefined;
-			if (offset + size - 1 > state.limit(Segment.ldtr)) return undefined;
+			if (state.access(Segment.ldtr) & Access.unusable) return false;
+			if (offset + size - 1 > state.limit(Segment.ldtr)) return false;
 			low = state.baseLow(Segment.ldtr);
 			high = state.baseHigh(Segment.ldtr);
 		} else {
-			if (offset + size - 1 > state.i32[State.gdtrLimit >> 2]! >>> 0) return undefined;
+			if (offset + size - 1 > state.i32[State.gdtrLimit >> 2]! >>> 0) return false;
 			low = state.i32[State.gdtrBase >> 2]!;
 			high = state.i32[(State.gdtrBase >> 2) + 1]!;
 		}
 		const sum = (low >>> 0) + offset;
-		return [sum | 0, state.longMode ? (high + (sum > 0xffffffff ? 1 : 0)) | 0 : 0];
+		this.low = sum | 0;
+		this.high = state.longMode ? (high + (sum > 0xffffffff ? 1 : 0)) | 0 : 0;
+		return true;
 	}
 
 	/** The descriptor of a selector; undefined when it is beyond the limit of its table. @throws {Fault} #PF */
 	find(selector: number): Descriptor | undefined {
-		const at = this.place(selector, 8);
-		if (!at) return undefined;
-		const low = this.memory.readLinear(at[0], at[1], 8) | 0;
+		if (!this.place(selector, 8)) return undefined;
+		const low = this.memory.readLinear(this.low, this.high, 8) | 0;
 		return new Descriptor(low, this.memory.valueHigh);
 	}
 
@@ -60,10 +65,9 @@ export class Segmentation {
 	 */
 	readUpper(selector: number, descriptor: Descriptor, vector: number = Vector.generalProtection): Descriptor {
 		if (!this.state.longMode) return descriptor;
-		const at = this.place(selector, 16);
-		if (!at) throw selectorFault(vector, selector);
-		const low = ((at[0] >>> 0) + 8) | 0;
-		const high = (at[0] >>> 0) + 8 > 0xffffffff ? (at[1] + 1) | 0 : at[1];
+		if (!this.place(selector, 16)) throw selectorFault(vector, selector);
+		const low = ((this.low >>> 0) + 8) | 0;
+		const high = (this.low >>> 0) + 8 > 0xffffffff ? (this.high + 1) | 0 : this.high;
 		const upper = this.memory.readLinear(low, high, 8) | 0;
 		if (this.memory.valueHigh & 0x1f00) throw selectorFault(vector, selector);
 		return new Descriptor(descriptor.low, descriptor.high, upper);
@@ -71,10 +75,9 @@ export class Segmentation {
 
 	/** Sets bits in the type field of a descriptor in memory: accessed, or busy of a TSS (SDM Vol. 3A §3.4.5.1, §7.2.2). */
 	private changeType(selector: number, set: number, clear: number): void {
-		const at = this.place(selector, 8);
-		if (!at) return;
-		const low = (at[0] + 5) | 0;
-		const high = (at[0] >>> 0) + 5 > 0xffffffff ? (at[1] + 1) | 0 : at[1];
+		if (!this.place(selector, 8)) return;
+		const low = (this.low + 5) | 0;
+		const high = (this.low >>> 0) + 5 > 0xffffffff ? (this.high + 1) | 0 : this.high;
 		const byte = this.memory.readLinear(low, high, 1);
 		const changed = (byte | set) & ~clear;
 		if (changed !== byte) this.memory.writeLinear(low, high, 1, changed);

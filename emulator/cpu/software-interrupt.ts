@@ -2,11 +2,11 @@
 
 import { Fault, Vector } from "../engine/fault.ts";
 import { type Helper, Outcome } from "../engine/helper.ts";
+import { Cr4, Eflags } from "../isa/register-bits.ts";
 import { Segment } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import type { EventSource, InterruptDelivery } from "./interrupt-delivery.ts";
 import { PageAccess } from "./paging.ts";
-import { Cr4, Eflags } from "./register-bits.ts";
 
 /** Offset in the 32-bit TSS of the I/O map base; the interrupt redirection bitmap is the 32 bytes below that map. */
 const IO_MAP_BASE = 0x66;

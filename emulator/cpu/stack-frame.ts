@@ -1,9 +1,9 @@
 // Pushing onto a stack that is not, or not yet, the current one: gates and inter-privilege calls (SDM Vol. 3A §5.8.5, §6.12.1).
 
 import { Fault, Vector } from "../engine/fault.ts";
+import { Access } from "../isa/register-bits.ts";
 import { isCanonical, type MemoryAccess } from "./memory-access.ts";
 import { PageAccess } from "./paging.ts";
-import { Access } from "./register-bits.ts";
 
 export class StackFrame {
 	/** The stack pointer as it stands. */

@@ -2,11 +2,11 @@
 
 import { Fault, Vector } from "../engine/fault.ts";
 import type { Helper } from "../engine/helper.ts";
+import { Access, Efer, Eflags } from "../isa/register-bits.ts";
 import { Segment, State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { isCanonical } from "./memory-access.ts";
 import { SystemCallMsr } from "./model-specific-registers.ts";
-import { Access, Efer, Eflags } from "./register-bits.ts";
 
 /** Flat segments that these instructions load without reading a descriptor: accessed, S, P, G; the limit is 4 GBytes. */
 const FLAT = Access.accessed | Access.S | Access.P | Access.G;
@@ -31,6 +31,11 @@ export function systemCalls(core: ProcessorCore): Record<string, Helper> {
 		state.updateMode();
 	};
 	const word = (at: number): number => state.i32[at >> 2]!;
+	const high = (register: number): number => state.i32[((State.gpr + register * 8) >> 2) + 1]!;
+	const setGpr = (register: number, low: number, upper: number): void => {
+		state.setGpr32(register, low);
+		state.i32[((State.gpr + register * 8) >> 2) + 1] = upper;
+	};
 	const requireSyscall = (): void => {
 		// On Intel's processors both exist only in 64-bit mode.
 		if (!state.mode64 || (state.efer & Efer.SCE) === 0) throw new Fault(Vector.invalidOpcode);
@@ -43,8 +48,7 @@ export function systemCalls(core: ProcessorCore): Record<string, Helper> {
 			const wide = state.longMode;
 			state.flagsRest &= ~(Eflags.VM | Eflags.IF | Eflags.RF);
 			enter(selector, (selector + 8) & 0xfffc, 0, wide ? 64 : 32);
-			state.setGpr32(RSP, word(SystemCallMsr.sysenterEsp));
-			if (wide) state.i32[((State.gpr + RSP * 8) >> 2) + 1] = word(SystemCallMsr.sysenterEsp + 4);
+			setGpr(RSP, word(SystemCallMsr.sysenterEsp), wide ? word(SystemCallMsr.sysenterEsp + 4) : 0);
 			state.setRip(word(SystemCallMsr.sysenterEip), wide ? word(SystemCallMsr.sysenterEip + 4) : 0);
 			return core.leave();
 		},
@@ -53,22 +57,20 @@ export function systemCalls(core: ProcessorCore): Record<string, Helper> {
 			const selector = word(SystemCallMsr.sysenterCs) & 0xfffc;
 			if (!state.protectedMode || selector === 0 || state.cpl !== 0) throw new Fault(Vector.generalProtection, 0);
 			const wide = size === 8;
-			const rdx = state.gpr64(RDX);
-			const rcx = state.gpr64(RCX);
-			const high = (value: bigint): number => Number(BigInt.asIntN(32, value >> 32n));
-			if (wide && !(isCanonical(high(rdx)) && isCanonical(high(rcx)))) throw new Fault(Vector.generalProtection, 0);
+			const [stackHigh, ripHigh] = [high(RCX), high(RDX)];
+			if (wide && !(isCanonical(ripHigh) && isCanonical(stackHigh))) throw new Fault(Vector.generalProtection, 0);
 			const first = (selector + (wide ? 32 : 16)) & 0xfffc;
 			enter(first, (first + 8) & 0xfffc, 3, wide ? 64 : 32);
-			state.setGpr64(RSP, wide ? rcx : BigInt.asUintN(32, rcx));
-			state.rip = wide ? rdx : BigInt.asUintN(32, rdx);
+			setGpr(RSP, state.gpr32(RCX), wide ? stackHigh : 0);
+			state.setRip(state.gpr32(RDX), wide ? ripHigh : 0);
 			return core.leave();
 		},
 		syscall(record) {
 			requireSyscall();
 			const low = operands.nextRip(record);
-			state.setGpr64(RCX, (BigInt(operands.high) << 32n) | BigInt(low >>> 0));
+			setGpr(RCX, low, operands.high);
 			const flags = core.readEflags() & ~Eflags.RF;
-			state.setGpr64(R11, BigInt(flags));
+			state.setGpr32(R11, flags);
 			const selector = word(SystemCallMsr.star + 4) & 0xfffc;
 			core.writeEflags(flags & ~word(SystemCallMsr.fmask), -1);
 			enter(selector, (selector + 8) & 0xfffc, 0, 64);
@@ -80,15 +82,14 @@ export function systemCalls(core: ProcessorCore): Record<string, Helper> {
 			requireSyscall();
 			if (state.cpl !== 0) throw new Fault(Vector.generalProtection, 0);
 			const wide = size === 8;
-			const rcx = state.gpr64(RCX);
 			// Intel's processors fault here, with the privilege and the stack of the kernel.
-			if (wide && !isCanonical(Number(BigInt.asIntN(32, rcx >> 32n)))) throw new Fault(Vector.generalProtection, 0);
+			if (wide && !isCanonical(high(RCX))) throw new Fault(Vector.generalProtection, 0);
 			const base = (word(SystemCallMsr.star + 4) >>> 16) & 0xffff;
 			const code = (wide ? base + 16 : base) & 0xfffc;
 			const flags = state.gpr32(R11) & SYSRET_FLAGS;
 			core.writeEflags(flags, ~Eflags.VM);
 			enter(code, (base + 8) & 0xfffc, 3, wide ? 64 : 32);
-			state.rip = wide ? rcx : BigInt.asUintN(32, rcx);
+			state.setRip(state.gpr32(RCX), wide ? high(RCX) : 0);
 			return core.leave();
 		},
 	};

@@ -4,10 +4,10 @@ import { test } from "node:test";
 import { BareProcessor, gpr, Place, Selector } from "../../test/tools/bare-processor.ts";
 import { Fault, Vector } from "../engine/fault.ts";
 import { AccessKind, Outcome } from "../engine/helper.ts";
+import { Access, Cr0, Cr4, Efer, Eflags } from "../isa/register-bits.ts";
 import { RecordFlags, Segment, State } from "../isa/state.ts";
 import { CoprocessorUse } from "./processor.ts";
 import { Internal } from "./processor-state.ts";
-import { Access, Cr0, Cr4, Efer, Eflags } from "./register-bits.ts";
 
 const GP = Vector.generalProtection;
 const UD = Vector.invalidOpcode;

@@ -1,11 +1,11 @@
 // Task switches through 16-bit and 32-bit task-state segments (SDM Vol. 3A Chapter 7).
 
 import { Fault, Vector } from "../engine/fault.ts";
+import { Access, Cr0, Cr4, Eflags } from "../isa/register-bits.ts";
 import { Segment, type SegmentIndex, State } from "../isa/state.ts";
 import type { ProcessorCore } from "./core.ts";
 import { type Descriptor, SystemType } from "./descriptor.ts";
 import { Internal } from "./processor-state.ts";
-import { Access, Cr0, Cr4, Eflags } from "./register-bits.ts";
 import { selectorFault } from "./segmentation.ts";
 import { raisePendingVirtualInterrupt } from "./virtual-interrupts.ts";
 

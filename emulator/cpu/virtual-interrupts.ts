@@ -1,8 +1,8 @@
 // Virtual interrupts with CR4.VME and CR4.PVI (SDM Vol. 3B §20.3.2, §20.4).
 
 import { Fault, Vector } from "../engine/fault.ts";
+import { Cr4, Eflags } from "../isa/register-bits.ts";
 import type { ProcessorState } from "./processor-state.ts";
-import { Cr4, Eflags } from "./register-bits.ts";
 
 const BOTH = Eflags.VIF | Eflags.VIP;
 

@@ -14,6 +14,7 @@ import { PseudoHandler, STOLEN_FUEL } from "./interpreter.ts";
 import { type InterpreterCalls, interpreterIn } from "./interpreter-instance.ts";
 import type { PhysicalMemory } from "./physical-memory.ts";
 import type { TranslationLookasideBuffer } from "./translation-lookaside-buffer.ts";
+import { enterBlock } from "./translation-refill.ts";
 
 /** Most instructions of one call into generated code: it has to return now and then so that V8 can replace it by optimised code. */
 const SLICE = 200_000;
@@ -120,6 +121,9 @@ export class ExecutionEngine implements InterpreterCalls {
 	setHostEntry(start: bigint, end: bigint): void {
 		this.hostEntryStart = start;
 		this.hostEntryEnd = end;
+		const { i64 } = this.physical;
+		i64[EngineWord.hostEntryStart >> 3] = start;
+		i64[EngineWord.hostEntryEnd >> 3] = end;
 		this.tlb.forgetJumps();
 	}
 
@@ -258,6 +262,7 @@ export class ExecutionEngine implements InterpreterCalls {
 			i64[(entry + JumpCache.linear) >> 3] = linear;
 			i32[(entry + JumpCache.context) >> 2] = i32[State.jumpContext >> 2]!;
 			i32[(entry + JumpCache.record) >> 2] = record;
+			if (this.code.isLinkable(record)) enterBlock(i32, this.foundPage, i32[State.codeSize >> 2]!, low & 0xfff, record);
 		}
 		return record;
 	}
@@ -297,9 +302,12 @@ export class ExecutionEngine implements InterpreterCalls {
 	}
 
 	private beginHelper(record: number): void {
-		const { i64, view } = this.physical;
+		const { i32, view } = this.physical;
 		this.currentRecord = record;
-		i64[State.rip >> 3] = i64[State.ripBase >> 3]! + BigInt(view.getUint16(record + Record.offset, true));
+		// In halves: this comes before every helper, and a BigInt is made anew each time.
+		const low = (i32[State.ripBase >> 2]! >>> 0) + view.getUint16(record + Record.offset, true);
+		i32[State.rip >> 2] = low;
+		i32[(State.rip >> 2) + 1] = i32[(State.ripBase >> 2) + 1]! + (low > 0xffffffff ? 1 : 0);
 	}
 
 	/** InterpreterCalls. */

@@ -28,6 +28,7 @@ import {
 import { ExitReason } from "./exit-reason.ts";
 import { AccessKind } from "./helper.ts";
 import { RecordOperation, type SharedFunctions } from "./record-operation.ts";
+import { defineBlockLookup, defineRefills } from "./translation-refill.ts";
 
 /** Most instructions of a block: `remaining` is a byte, and short blocks waste less when one is left early. */
 export const MAX_BLOCK = 48;
@@ -69,6 +70,7 @@ export const STOLEN_FUEL = 0x40000000;
 export const REGION_TABLE_SIZE = 1 << 14;
 
 const { i32, i64 } = ValueType;
+type Refills = ReturnType<typeof defineRefills>;
 const SIZES = [1, 2, 4, 8, 10, 16] as const;
 
 /** Has forms with a register and with a memory operand. */
@@ -84,6 +86,7 @@ function emitDirectPlace(
 	record: Value,
 	slot: Value,
 	offset: Value,
+	refill: Refills,
 ): void {
 	const [bytes, last] =
 		typeof size === "number" ? [Value.i64(size), Value.i64(size - 1)] : [size.extendU(), size.sub(1).extendU()];
@@ -98,12 +101,17 @@ function emitDirectPlace(
 				.and(Tlb.entries - 1)
 				.shl(5),
 		);
-		const wanted = linear
-			.add(last)
-			.and(Value.i64(-4096))
-			.or(f.load(i64, 8, Value.i32(0), State.tlbContext));
+		const wanted = f.let(
+			linear
+				.add(last)
+				.and(Value.i64(-4096))
+				.or(f.load(i64, 8, Value.i32(0), State.tlbContext)),
+		);
 		const tag = f.load(i64, 8, entry, Tlb.base + (access === "read" ? Tlb.readTag : Tlb.writeTag));
-		f.if(tag.eq(wanted), () => f.return(low.add(f.load(i32, 4, entry, Tlb.base + Tlb.addend))));
+		const place = () => low.add(f.load(i32, 4, entry, Tlb.base + Tlb.addend));
+		f.if(tag.eq(wanted), () => f.return(place()));
+		const misses = f.call(access === "read" ? refill.read : refill.write, [linear, wanted]);
+		f.if(misses.eqz(), () => f.return(place()));
 	});
 }
 
@@ -116,8 +124,9 @@ function emitPlace(
 	slot: Value,
 	offset: Value,
 	slowRead: FunctionReference,
+	refill: Refills,
 ): void {
-	emitDirectPlace(f, access, size, record, slot, offset);
+	emitDirectPlace(f, access, size, record, slot, offset, refill);
 	if (access === "write") {
 		f.return(Value.i32(State.exchange));
 		return;
@@ -145,6 +154,9 @@ export function generateInterpreter(table: InstructionTable): GeneratedInterpret
 	const lookup = module.import("lookup", [], [i32]);
 	const link = module.import("link", [i32], [i32]);
 
+	const refill = defineRefills(module);
+	const lookupBlock = defineBlockLookup(module);
+
 	const effectiveAddress = module.declare([i32], [i64]);
 	module.define(effectiveAddress, (f) => f.return(emitEffectiveAddress(f, f.parameter(0).get)));
 	const operandPlace = new Map<string, FunctionReference>();
@@ -153,7 +165,7 @@ export function generateInterpreter(table: InstructionTable): GeneratedInterpret
 		for (const size of SIZES) {
 			const general = module.declare([i32, i32, i64], [i32]);
 			module.define(general, (f) => {
-				emitPlace(f, access, size, f.parameter(0).get, f.parameter(1).get, f.parameter(2).get, slowRead);
+				emitPlace(f, access, size, f.parameter(0).get, f.parameter(1).get, f.parameter(2).get, slowRead, refill);
 				f.unreachable();
 			});
 			place.set(access + size, general);
@@ -162,7 +174,7 @@ export function generateInterpreter(table: InstructionTable): GeneratedInterpret
 				const record = f.parameter(0).get;
 				const slot = f.let(f.load(i32, 1, record, Record.segment).shl(3));
 				const offset = f.let(emitEffectiveAddress(f, record));
-				emitPlace(f, access, size, record, slot, offset, slowRead);
+				emitPlace(f, access, size, record, slot, offset, slowRead, refill);
 				f.unreachable();
 			});
 			operandPlace.set(access + size, explicit);
@@ -175,7 +187,7 @@ export function generateInterpreter(table: InstructionTable): GeneratedInterpret
 			const record = f.parameter(0).get;
 			const slot = f.let(f.load(i32, 1, record, Record.segment).shl(3));
 			const offset = f.let(emitEffectiveAddress(f, record));
-			emitDirectPlace(f, access, f.parameter(1).get, record, slot, offset);
+			emitDirectPlace(f, access, f.parameter(1).get, record, slot, offset, refill);
 			f.return(Value.i32(0));
 		});
 		direct.set(access, made);
@@ -255,7 +267,7 @@ export function generateInterpreter(table: InstructionTable): GeneratedInterpret
 		const record = f.parameter(0);
 		f.loop((dispatch) => {
 			f.block((left) => {
-				f.if(record.get.eqz(), () => emitDispatch(f, record, lookup, left));
+				f.if(record.get.eqz(), () => emitDispatch(f, record, lookupBlock, lookup, left));
 				f.loop((enter) => {
 					emitEnter(f, record.get);
 					emitRegion(f, region, record, left, enter);
@@ -329,10 +341,11 @@ function emitRow(operation: RecordOperation, row: Row): void {
 	});
 }
 
-/** Finds the block at State.rip: jump cache, else `lookup`. */
+/** Finds the block at State.rip: jump cache, else block table, else `lookup`. */
 function emitDispatch(
 	f: FunctionBuilder,
 	record: { get: Value; index: number; type: ValueType },
+	lookupBlock: FunctionReference,
 	lookup: FunctionReference,
 	left: Label,
 ): void {
@@ -359,8 +372,11 @@ function emitDispatch(
 				f.store(8, Value.i32(0), rip.sub(f.load(i64, 2, record.get, Record.offset)), State.ripBase);
 			},
 			() => {
-				f.set(record, f.call(lookup, []));
-				f.brIf(left, record.get.eqz());
+				f.set(record, f.call(lookupBlock, []));
+				f.if(record.get.eqz(), () => {
+					f.set(record, f.call(lookup, []));
+					f.brIf(left, record.get.eqz());
+				});
 			},
 		);
 	});

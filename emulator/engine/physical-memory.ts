@@ -1,9 +1,9 @@
 // Host-physical memory: RAM and ROM lie in WebAssembly memory behind the processor's state; the rest is answered by a bus.
 
-import { RAM_BASE, RecordArena } from "../isa/state.ts";
+import { PageMarks, RAM_BASE, RecordArena } from "../isa/state.ts";
 
 /** What a physical page is. */
-export const PageKind = { unmapped: 0, ram: 1, rom: 2, mmio: 3 } as const;
+export const PageKind = { unmapped: 0, ram: PageMarks.ram, rom: 2, mmio: 3 } as const;
 
 /** Answers accesses to pages that are not RAM or ROM. Addresses are host-physical. */
 export interface PhysicalBus {
@@ -19,11 +19,9 @@ const WASM_PAGE = 0x10000;
 /** Above this new memory, whose pages the system clears at their first use, is cheaper. */
 const RECYCLED_MOST = 0x4000000;
 
-/** The large parts of a machine's memory, and nothing that refers to the machine: who keeps them keeps no chain of its predecessors. */
+/** The memory of a machine, and nothing that refers to the machine: who keeps it keeps no chain of its predecessors. */
 export interface RecycledMemory {
 	readonly memory: WebAssembly.Memory;
-	readonly kind: Uint8Array;
-	readonly hasCode: Uint8Array;
 }
 
 export class PhysicalMemory {
@@ -61,8 +59,8 @@ export class PhysicalMemory {
 		this.i32 = new Int32Array(this.memory.buffer);
 		this.i64 = new BigInt64Array(this.memory.buffer);
 		this.view = new DataView(this.memory.buffer);
-		this.kind = pageMarks(recycled?.kind);
-		this.hasCode = pageMarks(recycled?.hasCode);
+		this.kind = this.u8.subarray(PageMarks.kind, PageMarks.kind + PageMarks.pages);
+		this.hasCode = this.u8.subarray(PageMarks.hasCode, PageMarks.hasCode + PageMarks.pages);
 		this.kind.fill(PageKind.ram, 0, ramBytes / 4096);
 		this.kind.fill(PageKind.rom, PAGES_BELOW_4G - romBytes / 4096);
 		for (let page = 0; page < SHADOW_PAGES; page++) this.shadowPlaces[page] = RAM_BASE + (SHADOW_FIRST + page) * 4096;
@@ -70,8 +68,8 @@ export class PhysicalMemory {
 
 	/** What another machine can take over when this one is no longer used. */
 	get recyclable(): RecycledMemory {
-		const { memory, kind, hasCode } = this;
-		return { memory, kind, hasCode };
+		const { memory } = this;
+		return { memory };
 	}
 
 	/** Place in WebAssembly memory of the first byte of a page that is RAM or ROM. */

@@ -223,12 +223,12 @@ export abstract class Operation {
 		return Value.i32(State.segments + 2 * SegmentSlot.size);
 	}
 
-	/** Pushes `value` (of the word type of `size`); can fault before anything changes. */
-	push(size: number, value: Value): void {
+	/** Pushes `value` (of the word type of `size`), of which `written` bytes are stored; can fault before anything changes. */
+	push(size: number, value: Value, written = size): void {
 		const kept = this.f.let(value);
 		const pointer = this.f.let(this.maskStack(this.gpr(Gpr.rsp, 8).sub(size)));
-		const place = this.placeAt("write", size, this.stackSlot(), pointer);
-		this.f.store(size, place.address, kept);
+		const place = this.placeAt("write", written, this.stackSlot(), pointer);
+		this.f.store(written, place.address, kept);
 		place.commit();
 		this.setStackPointer(pointer);
 	}

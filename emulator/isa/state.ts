@@ -112,6 +112,10 @@ export const State = {
 	exchange: 0x700,
 	/** i32 and i64 words that helpers use to return more than one result. */
 	helperResult: 0x720,
+	/** i32: nonzero while external interrupts are taken whatever EFLAGS.IF says: they cause VM exits. */
+	interruptsUnmasked: 0x744,
+	/** i32: nonzero while the run loop has to be asked whenever interrupts or NMIs may be unblocked: window exiting, a virtual interrupt. */
+	windows: 0x768,
 	end: 0x800,
 } as const;
 
@@ -124,10 +128,29 @@ export const EngineWord = {
 	lastBlock: 0x808,
 	/** i64: instructions that compiled regions have retired. */
 	compiledInstructions: 0x810,
+	/** i32: translations that went into the TLB. */
+	tlbFills: 0x81c,
+	/** i32: entries of the fill log; -1 when more entries of the TLB than it has may be in use. */
+	fillLogCount: 0x820,
+	/** i32: what marks of large pages have that were set since the last flush. */
+	largePageStamp: 0x824,
+	// What follows is no part of a snapshot: it belongs to the machine as its user has set it up.
+	/** i32: the paging mode whose tables generated code may walk (PagingMode); 0 while it must not. */
+	walk: 0xb8000,
+	/** i64 × 2: linear addresses whose code is not x86, exclusive end; see ExecutionEngine.setHostEntry(). */
+	hostEntryStart: 0xb8008,
+	hostEntryEnd: 0xb8010,
+	/** i32: as fillLogCount, of the translations of fetches. */
+	fetchLogCount: 0xb8018,
 } as const;
 
 /** Bit 0 of State.pauseTrap: another processor waits for its turn. */
 export const PAUSE_YIELDS = 1;
+/** Values of EngineWord.walk: 32-bit, PAE and 4-level paging (SDM Vol. 3A §4.1.1). */
+export const PagingMode = { none: 0, legacy32: 1, pae: 2, fourLevel: 3 } as const;
+
+/** Why every translation has to come to the processor itself. */
+export const WalkBlock = { secondTranslation: 1, watches: 2, apicAccessPage: 4 } as const;
 
 /** Bytes from the start of the memory to the slot of a segment register. */
 export function segmentSlot(segment: SegmentIndex): number {
@@ -144,15 +167,38 @@ export const Tlb = {
 	writeTag: 8,
 	/** i32: add to the low 32 bits of the linear address to get the place in WebAssembly memory. */
 	addend: 24,
-	/** i32: host-physical page number of the entry, for the invalidation by physical page. */
+	/** i32: host-physical page number of the entry, for the invalidation by physical page, and TLB_GLOBAL. */
 	physicalPage: 28,
 } as const;
+/** In Tlb.physicalPage: the translation is global, and stays when CR3 is loaded (SDM Vol. 3A §4.10.2.4). */
+export const TLB_GLOBAL = 0x80000000 | 0;
+
+/**
+ * Translations of instruction fetches, apart from the others: how often a fetch asks depends on what is compiled, and which translations of
+ * data are known must not. 16 bytes: i64 tag as in the TLB, i32 host-physical page number and TLB_GLOBAL.
+ */
+export const FetchTlb = { base: 0xc0000, entries: 4096, entrySize: 16, tag: 0, page: 8 } as const;
+
+/** u16 numbers of the entries of both that were filled since the last flush, so that a load of CR3 need not look at all of them. */
+export const FillLog = { base: 0x5000, fetchBase: 0xd0000, entries: 4096 } as const;
+
+/** Where pages larger than 4 KBytes may be in the TLB: two tables of i32, by 4-MByte and by 1-GByte region; see cpu/paging.ts. */
+export const LargePages = { base: 0x8000, hugeBase: 0xc000, entries: 4096 } as const;
 
 /** The jump cache: linear address → first record of the block. 16 bytes: i64 linear address, i32 jumpContext, i32 record. */
 export const JumpCache = { base: 0x30000, entries: 16384, entrySize: 16, linear: 0, context: 8, record: 12 } as const;
 
+/**
+ * The block table: host-physical address → first record of the block, two entries for each hash. 16 bytes: i64 key (page << 14 | code size
+ * << 12 | offset), i32 record. Unlike the jump cache it outlives changes of the mapping.
+ */
+export const BlockTable = { base: 0x70000, pairs: 8192, entrySize: 16, key: 0, record: 8, end: 0xb0000 } as const;
+
+/** Bytes by host-physical page below 4 GiB: nonzero where a page holds decoded code; what the page is (PageKind of the engine). */
+export const PageMarks = { hasCode: 0x100000, kind: 0x200000, pages: 0x100000, ram: 1 } as const;
+
 /** Decoded instructions. */
-export const RecordArena = { base: 0x100000, end: 0x4000000 } as const;
+export const RecordArena = { base: 0x300000, end: 0x4000000 } as const;
 
 /** Where host-physical address 0 lies in WebAssembly memory. */
 export const RAM_BASE = 0x4000000;

@@ -1,7 +1,7 @@
 // Puts the processor into the state that a boot protocol asks for.
 
 import type { ArchitecturalProcessor } from "../cpu/processor.ts";
-import { Cr0 } from "../cpu/register-bits.ts";
+import { Cr0 } from "../isa/register-bits.ts";
 import { Segment, type SegmentIndex, State } from "../isa/state.ts";
 import type { BootState } from "./loaders/boot-state.ts";
 

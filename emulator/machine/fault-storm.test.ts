@@ -1,7 +1,7 @@
 // Handlers that fault at their first instruction, for ever: found by random kernels, one of which held its caller up.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Access } from "../cpu/register-bits.ts";
+import { Access } from "../isa/register-bits.ts";
 import { Segment, State } from "../isa/state.ts";
 import { HostMachine } from "./host-machine.ts";
 

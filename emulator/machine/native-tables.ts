@@ -2,9 +2,9 @@
 // its own ("host"), and those that its current VMCS names for its guest: "guest" and "ept".
 
 import { inspectedTables, type Tables, tablesOf } from "../cpu/page-walk-view.ts";
-import { Efer } from "../cpu/register-bits.ts";
 import { EntryControl, ExitControl, Primary, Secondary } from "../cpu/vmx/controls.ts";
 import { ExtendedPageTables } from "../cpu/vmx/extended-page-tables.ts";
+import { Efer } from "../isa/register-bits.ts";
 import type { HostMachine } from "./host-machine.ts";
 import { VmcsBytes } from "./vmcs/vmcs-bytes.ts";
 

@@ -1,9 +1,9 @@
 // The registers of a processor as a debugger names, shows and changes them. Reads the state bytes; keeps nothing.
 
 import type { ArchitecturalProcessor } from "../cpu/processor.ts";
-import { Cr0, Cr4, Efer, Eflags } from "../cpu/register-bits.ts";
 import { ExtendedPageTables } from "../cpu/vmx/extended-page-tables.ts";
 import { NO_POINTER, VmxWord } from "../cpu/vmx/vmx-state.ts";
+import { Cr0, Cr4, Efer, Eflags } from "../isa/register-bits.ts";
 import { Segment, type SegmentIndex, SegmentSlot, State, segmentSlot } from "../isa/state.ts";
 import { MachineError, type RegisterGroup, type RegisterValue } from "./virtual-machine.ts";
 

@@ -2,8 +2,8 @@
 // in and out of guest code. Everything that the hardware uses lies in host physical memory.
 
 import { Activity, Internal, type ProcessorState } from "../cpu/processor-state.ts";
-import { Efer, Cr0 as HostCr0, Cr4 as HostCr4 } from "../cpu/register-bits.ts";
 import { Fault } from "../engine/fault.ts";
+import { Efer, Cr0 as HostCr0, Cr4 as HostCr4 } from "../isa/register-bits.ts";
 import { Segment, type SegmentIndex, State } from "../isa/state.ts";
 import type { HostMachine } from "../machine/host-machine.ts";
 import { refuse } from "./guest/guest-context.ts";

@@ -405,7 +405,7 @@ export class Monitor<Kernel extends KernelExecution = KernelExecution> {
 	}
 
 	private invalidatePage(linear: number): void {
-		this.host.tlb.flushPage(linear | 0, 0);
+		this.host.tlb.flushPage(linear | 0);
 		this.descriptors.mappingChanged();
 	}
 

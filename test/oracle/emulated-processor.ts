@@ -3,11 +3,11 @@
 
 import { PageFault } from "../../emulator/cpu/exceptions.ts";
 import { ArchitecturalProcessor, type ProcessorSurroundings } from "../../emulator/cpu/processor.ts";
-import { Cr0, Cr4, Efer } from "../../emulator/cpu/register-bits.ts";
 import { type EngineTier, ExecutionEngine } from "../../emulator/engine/execution-engine.ts";
 import type { Fault } from "../../emulator/engine/fault.ts";
 import { PhysicalMemory } from "../../emulator/engine/physical-memory.ts";
 import { TranslationLookasideBuffer } from "../../emulator/engine/translation-lookaside-buffer.ts";
+import { Cr0, Cr4, Efer } from "../../emulator/isa/register-bits.ts";
 import { RAM_BASE, Segment, type SegmentIndex, State } from "../../emulator/isa/state.ts";
 import { globalDescriptors, localDescriptors } from "./descriptors.ts";
 import {

@@ -3,11 +3,11 @@
 
 import type { ProcessorFeatures } from "../../emulator/cpu/cpuid.ts";
 import { ArchitecturalProcessor } from "../../emulator/cpu/processor.ts";
-import { Access } from "../../emulator/cpu/register-bits.ts";
 import { Fault } from "../../emulator/engine/fault.ts";
 import { PhysicalMemory } from "../../emulator/engine/physical-memory.ts";
 import { MEMORY_OPERAND } from "../../emulator/engine/record.ts";
 import { TranslationLookasideBuffer } from "../../emulator/engine/translation-lookaside-buffer.ts";
+import { Access } from "../../emulator/isa/register-bits.ts";
 import {
 	RAM_BASE,
 	Record,

@@ -1,10 +1,10 @@
 // VM exits that exceptions, interrupts and the moments between instructions cause (SDM Vol. 3C §26.2).
 
 import { type Fault, Vector } from "../../engine/fault.ts";
+import { Eflags } from "../../isa/register-bits.ts";
 import { DebugException, isFault, PageFault } from "../exceptions.ts";
 import type { EventSource } from "../interrupt-delivery.ts";
 import { Activity, Internal } from "../processor-state.ts";
-import { Eflags } from "../register-bits.ts";
 import { ExitControl, Pin, Primary, Secondary } from "./controls.ts";
 import { ExitReasonNumber } from "./exit-reasons.ts";
 import { ERROR_CODE_VALID, interruptionInformation, NMI_UNBLOCKING } from "./interruption-information.ts";

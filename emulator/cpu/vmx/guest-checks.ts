@@ -1,6 +1,6 @@
 // Checks on the guest-state area at VM entry, but for its segments (SDM Vol. 3C §27.3.1). A failure is a VM exit with reason 33.
 
-import { Cr0, Cr4, Eflags } from "../register-bits.ts";
+import { Cr0, Cr4, Eflags } from "../../isa/register-bits.ts";
 import { isLongModeGuest } from "./control-checks.ts";
 import { EntryControl, Pin, Secondary } from "./controls.ts";
 import { type EntryContext, type EntryRule, isCanonical64, isPat, rule } from "./entry-rule.ts";

@@ -1,6 +1,6 @@
 // Checks on the guest's segment registers at VM entry (SDM Vol. 3C §27.3.1.2).
 
-import { Access, Cr0, Eflags } from "../register-bits.ts";
+import { Access, Cr0, Eflags } from "../../isa/register-bits.ts";
 import { isLongModeGuest } from "./control-checks.ts";
 import { Secondary } from "./controls.ts";
 import { type EntryContext, type EntryRule, isCanonical64, rule } from "./entry-rule.ts";

@@ -1,9 +1,9 @@
 // The guest-state area: saved at a VM exit (SDM Vol. 3C §28.3), loaded at a VM entry (§27.3.2).
 
+import { Cr0, Cr4, Efer, Eflags } from "../../isa/register-bits.ts";
 import { Segment, type SegmentIndex, State } from "../../isa/state.ts";
 import type { ProcessorCore } from "../core.ts";
 import { Activity, Internal } from "../processor-state.ts";
-import { Cr0, Cr4, Efer, Eflags } from "../register-bits.ts";
 import { EntryControl, ExitControl, Secondary } from "./controls.ts";
 import { GuestActivity, Interruptibility, PendingDebug } from "./guest-checks.ts";
 import { MsrPlace, setWord, wordOf } from "./state-words.ts";

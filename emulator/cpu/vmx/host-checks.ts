@@ -1,6 +1,6 @@
 // Checks on the host-state area at VM entry (SDM Vol. 3C §27.2.2 to §27.2.4). A failure is VMfailValid with error 8.
 
-import { Cr4, Efer } from "../register-bits.ts";
+import { Cr4, Efer } from "../../isa/register-bits.ts";
 import { CR0_FIXED0, CR4_FIXED0, ExitControl } from "./controls.ts";
 import { type EntryContext, type EntryRule, isCanonical64, isPat, rule } from "./entry-rule.ts";
 import type { VmcsFieldName } from "./vmcs-fields.ts";

@@ -1,9 +1,9 @@
 // The host-state area, loaded at a VM exit (SDM Vol. 3C §28.5).
 
+import { Access, Cr4, Efer } from "../../isa/register-bits.ts";
 import { Segment, type SegmentIndex, State } from "../../isa/state.ts";
 import type { ProcessorCore } from "../core.ts";
 import { Activity, Internal } from "../processor-state.ts";
-import { Access, Cr4, Efer } from "../register-bits.ts";
 import { ExitControl } from "./controls.ts";
 import { CR0_KEPT, usesPdptes } from "./guest-state.ts";
 import { MsrPlace, setWord } from "./state-words.ts";

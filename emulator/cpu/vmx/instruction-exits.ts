@@ -5,13 +5,13 @@
 
 import { Fault, Vector } from "../../engine/fault.ts";
 import { type Helper, Outcome } from "../../engine/helper.ts";
+import { Cr0, Cr4 } from "../../isa/register-bits.ts";
 import { Record as Field, RecordFlags, Segment } from "../../isa/state.ts";
 import type { ControlRegisters } from "../control-registers.ts";
 import type { ProcessorCore } from "../core.ts";
 import { requireOsxsave } from "../extended-state.ts";
 import type { PortIo } from "../port-io.ts";
 import { Internal } from "../processor-state.ts";
-import { Cr0, Cr4 } from "../register-bits.ts";
 import { Pin, Primary, Secondary } from "./controls.ts";
 import { ExitReasonNumber } from "./exit-reasons.ts";
 import {

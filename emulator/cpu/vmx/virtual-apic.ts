@@ -2,10 +2,10 @@
 // (SDM Vol. 3C Chapter 30).
 
 import { Fault, Vector } from "../../engine/fault.ts";
+import { Eflags } from "../../isa/register-bits.ts";
 import { State } from "../../isa/state.ts";
 import type { ApicAccess } from "../memory-access.ts";
 import { Activity, Internal } from "../processor-state.ts";
-import { Eflags } from "../register-bits.ts";
 import { Primary, Secondary } from "./controls.ts";
 import { ExitReasonNumber } from "./exit-reasons.ts";
 import { VmExit } from "./vm-exit.ts";

@@ -2,11 +2,11 @@
 
 import { Fault, Vector } from "../../engine/fault.ts";
 import type { Helper, Outcome } from "../../engine/helper.ts";
+import { Cr4 } from "../../isa/register-bits.ts";
 import type { ProcessorCore } from "../core.ts";
 import { isCanonical } from "../memory-access.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../paging.ts";
 import { Internal } from "../processor-state.ts";
-import { Cr4 } from "../register-bits.ts";
 import { isEptPointer } from "./control-checks.ts";
 import { CR0_FIXED0, CR4_FIXED0, Secondary, VmFunction } from "./controls.ts";
 import { ExitReasonNumber } from "./exit-reasons.ts";

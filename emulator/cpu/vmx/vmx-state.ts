@@ -10,16 +10,16 @@ import { Vmcs } from "./vmcs-fields.ts";
 export const VmxWord = {
 	/** i32: VmxMode. */
 	mode: 0x740,
-	/** i32: nonzero while external interrupts are taken whatever EFLAGS.IF says: they cause VM exits. */
-	interruptsUnmasked: 0x744,
+	/** See State. */
+	interruptsUnmasked: State.interruptsUnmasked,
 	vmxonPointer: 0x748,
 	currentVmcs: 0x750,
 	/** Virtual time at which the preemption timer expires; all ones when it is not active. */
 	preemptionDeadline: 0x758,
 	/** Added to the time stamp of the guest. */
 	timestampOffset: 0x760,
-	/** i32: nonzero while the run loop has to be asked whenever interrupts or NMIs may be unblocked: window exiting, a virtual interrupt. */
-	windows: 0x768,
+	/** See State. */
+	windows: State.windows,
 	/** i32: MonitorTrap. */
 	monitorTrap: 0x76c,
 	/** i32: nonzero when an IRET that is executing has ended blocking by NMI. */

@@ -1,12 +1,12 @@
 // VMX operation: modes, VM entry and VM exit (SDM Vol. 3C Chapters 24, 27 and 28).
 
 import { Outcome } from "../../engine/helper.ts";
+import { Eflags } from "../../isa/register-bits.ts";
 import type { ProcessorCore } from "../core.ts";
 import type { EventSource, InterruptDelivery } from "../interrupt-delivery.ts";
 import type { ModelSpecificRegisters } from "../model-specific-registers.ts";
 import { PHYSICAL_ADDRESS_BITS } from "../paging.ts";
 import { Activity, Internal } from "../processor-state.ts";
-import { Eflags } from "../register-bits.ts";
 import { EntryControl, ExitControl, Pin, PREEMPTION_TIMER_SHIFT, Primary, Secondary } from "./controls.ts";
 import { EntryChecks } from "./entry-checks.ts";
 import { EntryContext } from "./entry-rule.ts";

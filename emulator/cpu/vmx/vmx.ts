@@ -2,12 +2,12 @@
 
 import type { Fault } from "../../engine/fault.ts";
 import type { Helper } from "../../engine/helper.ts";
+import { Cr0 } from "../../isa/register-bits.ts";
 import type { ControlRegisters } from "../control-registers.ts";
 import type { ProcessorCore } from "../core.ts";
 import type { EventSource, InterceptedDelivery, InterruptDelivery } from "../interrupt-delivery.ts";
 import type { ModelSpecificRegisters } from "../model-specific-registers.ts";
 import type { PortIo } from "../port-io.ts";
-import { Cr0 } from "../register-bits.ts";
 import type { TaskSwitch, TaskSwitchSource } from "../task-switch.ts";
 import { CR0_FIXED0, CR4_FIXED0, capabilityMsrs, Secondary } from "./controls.ts";
 import { EventExits } from "./event-exits.ts";

@@ -1,7 +1,8 @@
 // Instructions that are TypeScript helpers of cpu/ (system instructions, far transfers, port I/O), and those that do nothing.
 
 import type { InstructionTable } from "../row.ts";
-import { State } from "../state.ts";
+import { Segment, SegmentSlot, State } from "../state.ts";
+import { defineInterruptFlag } from "./interrupt-flag.ts";
 import { sizeOfSuffix } from "./stack.ts";
 
 const BITS: Readonly<Record<string, number>> = { "16": 2, "32": 4, "64": 8 };
@@ -26,12 +27,9 @@ export function defineSystem(table: InstructionTable): void {
 	helper(/^Rdtscp$/, "rdtscp");
 	helper(/^Rdpmc$/, "rdpmc");
 	helper(/^Hlt$/, "hlt", ends);
-	helper(/^Clac$/, "clac", ends);
-	helper(/^Stac$/, "stac", ends);
-	helper(/^Cli$/, "cli");
-	helper(/^Sti$/, "sti", ends);
-	table.define(/^Pushf[wdq]$/, (o, name) => o.helper("pushf", sizeOfSuffix(name, "Pushf")));
-	table.define(/^Popf[wdq]$/, (o, name) => o.helper("popf", sizeOfSuffix(name, "Popf")), ends);
+	helper(/^Clac$/, "clac");
+	helper(/^Stac$/, "stac");
+	defineInterruptFlag(table);
 	helper(/^Int_imm8$/, "interrupt", ends);
 	helper(/^Int1$/, "interrupt1", ends);
 	helper(/^Int3$/, "interrupt3", ends);
@@ -48,7 +46,13 @@ export function defineSystem(table: InstructionTable): void {
 	table.define(/^Mov_(rm16|r32m16|r64m16)_Sreg$/, (o, name) =>
 		o.helper("moveFromSegment", BITS[/\d+/.exec(name)![0]]!),
 	);
-	table.define(/^Push[wdq]_(ES|CS|SS|DS|FS|GS)$/, (o, name) => o.helper("pushSegment", sizeOfSuffix(name, "Push")));
+	table.define(/^Push[wdq]_(ES|CS|SS|DS|FS|GS)$/, (o, name) => {
+		const size = sizeOfSuffix(name, "Push");
+		const segment = Segment[name.slice(-2).toLowerCase() as keyof typeof Segment];
+		const selector = o.state32(State.segments + segment * SegmentSlot.size + SegmentSlot.selector);
+		// A 32-bit push writes 16 bits and leaves the upper half of the stack slot (SDM Vol. 2B, PUSH).
+		o.push(size, size === 8 ? selector.extendU() : selector, size === 4 ? 2 : size);
+	});
 	table.define(/^Pop[wdq]_(ES|SS|DS|FS|GS)$/, (o, name) => o.helper("popSegment", sizeOfSuffix(name, "Pop")), ends);
 	const far: Record<string, number> = { Les: 0, Lss: 2, Lds: 3, Lfs: 4, Lgs: 5 };
 	for (const [mnemonic, segment] of Object.entries(far)) {

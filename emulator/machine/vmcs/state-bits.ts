@@ -1,6 +1,6 @@
 // The bits of registers that lie in the guest-state and host-state areas (SDM Vol. 3C §25.4, §25.5).
 
-import { Cr0, Cr4, Efer, Eflags } from "../../cpu/register-bits.ts";
+import { Cr0, Cr4, Efer, Eflags } from "../../isa/register-bits.ts";
 import { type BitLayout, either, flag, hex, range, words } from "./bit-layout.ts";
 
 /** Single bits of a register by the names that the processor has for them; entries of several bits are left out. */

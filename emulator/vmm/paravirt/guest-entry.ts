@@ -1,7 +1,7 @@
 // How the hypervisor calls guest code: exceptions, events and system calls become frames on the guest kernel's stack
 // (arch-x86/xen-x86_64.h and xen-x86_32.h describe them; xen/arch/x86/x86_64/entry.S, create_bounce_frame).
 
-import { Eflags } from "../../cpu/register-bits.ts";
+import { Eflags } from "../../isa/register-bits.ts";
 import { Segment } from "../../isa/state.ts";
 import type { Callback, Domain, GuestFrame } from "./domain.ts";
 import type { HostControl } from "./host-control.ts";

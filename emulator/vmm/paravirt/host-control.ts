@@ -4,7 +4,7 @@
 
 import { SystemCallMsr } from "../../cpu/model-specific-registers.ts";
 import { Activity, Internal, type ProcessorState } from "../../cpu/processor-state.ts";
-import { Cr0, Cr4, Efer, Eflags } from "../../cpu/register-bits.ts";
+import { Cr0, Cr4, Efer, Eflags } from "../../isa/register-bits.ts";
 import { Segment, State } from "../../isa/state.ts";
 import type { HostMachine } from "../../machine/host-machine.ts";
 import { endInterrupt, startInterruptController } from "../host-interrupt-lines.ts";

@@ -2,7 +2,7 @@
 // executed once by the host, with the mapping writable and the trap flag set; then every entry that it changed is put back and
 // changed as mmu_update would. An entry that may not be undoes the instruction, and the guest gets its page fault.
 
-import { Eflags } from "../../cpu/register-bits.ts";
+import { Eflags } from "../../isa/register-bits.ts";
 import { State } from "../../isa/state.ts";
 import type { Domain, GuestFrame } from "./domain.ts";
 import type { HostControl } from "./host-control.ts";

@@ -1,6 +1,7 @@
 // The translation cache (TC) in host memory: fragments behind each other, launches and continuations in regions of their
 // own, the hash table, the table of indirect targets; chaining, fall-through and invalidation.
 
+import { AddressCounts } from "../address-counts.ts";
 import { Area, CONTINUATION_BYTES, HostVector, LAUNCH_BYTES, VcpuBlock, VMM_BASE } from "../layout.ts";
 import type { VmmMemory } from "../vmm-memory.ts";
 import { CodeBuffer, Register32 } from "./code-buffer.ts";
@@ -43,7 +44,7 @@ export class TranslationCache {
 	private readonly byStart = new Map<number, Fragment>();
 	private readonly byLaunch = new Map<number, Fragment>();
 	private readonly byPage = new Map<number, Fragment[]>();
-	private readonly generations = new Map<number, number>();
+	private readonly generations = new AddressCounts();
 	private readonly sites = new Map<number, CalloutSite>();
 
 	constructor(
@@ -108,7 +109,7 @@ export class TranslationCache {
 			origin = -1;
 		}
 		let at = origin >= 0 ? origin : this.next;
-		const generation = this.generations.get(guest) ?? 0;
+		const generation = this.generations.get(guest);
 		const { source } = this;
 		const allocated: number[] = [];
 		const allocateContinuation = (): number => {

@@ -1,6 +1,7 @@
 // Guest code as the translator reads it: which addresses are to be simulated, and under which page-directory entries
 // translations were made.
 
+import { AddressCounts } from "../address-counts.ts";
 import type { GuestCode } from "../guest-code.ts";
 import type { ShadowPageTables } from "../shadow/shadow-page-tables.ts";
 import type { VirtualCpu } from "../virtual-cpu.ts";
@@ -9,7 +10,8 @@ import type { GuestCodeSource, TranslationCache } from "./translation-cache.ts";
 
 export class TranslationSource implements GuestCodeSource {
 	cache!: TranslationCache;
-	private readonly simulated = new Set<number>();
+	/** 1 for the addresses of simulated instructions. */
+	private readonly simulated = new AddressCounts();
 	/** By number of the 2 MBytes: the page-directory entry under which code was translated there. */
 	private readonly witnesses = new Map<number, number>();
 
@@ -24,12 +26,12 @@ export class TranslationSource implements GuestCodeSource {
 	}
 
 	isSimulated(linear: number): boolean {
-		return this.simulated.has(linear);
+		return this.simulated.get(linear) > 0;
 	}
 
 	/** From now on the instruction is translated in its SIMULATE form. */
 	simulate(linear: number): void {
-		this.simulated.add(linear);
+		this.simulated.set(linear, 1);
 	}
 
 	/** From now on the instruction is translated as it is again. */

@@ -2,7 +2,6 @@
 // (SDM Vol. 3C §25.8.3, §27.6, §28.2.4).
 
 import { combine } from "../../cpu/exceptions.ts";
-import { Cr0, Eflags } from "../../cpu/register-bits.ts";
 import { pushesErrorCode } from "../../cpu/vmx/control-checks.ts";
 import { Primary } from "../../cpu/vmx/controls.ts";
 import { GuestActivity, Interruptibility } from "../../cpu/vmx/guest-checks.ts";
@@ -16,6 +15,7 @@ import {
 import type { VmcsMemory } from "../../cpu/vmx/vmcs.ts";
 import { Vmcs } from "../../cpu/vmx/vmcs-fields.ts";
 import { Fault, Vector } from "../../engine/fault.ts";
+import { Cr0, Eflags } from "../../isa/register-bits.ts";
 import { State } from "../../isa/state.ts";
 import type { GuestException } from "./guest-mmu.ts";
 import type { HostControl } from "./host-control.ts";

@@ -3,9 +3,9 @@
 
 import { msrSlot } from "../../cpu/model-specific-registers.ts";
 import type { ProcessorState } from "../../cpu/processor-state.ts";
-import { Cr0, Cr4, Efer, Eflags } from "../../cpu/register-bits.ts";
 import { VmcsMemory } from "../../cpu/vmx/vmcs.ts";
 import { Vmcs, VmcsRegion } from "../../cpu/vmx/vmcs-fields.ts";
+import { Cr0, Cr4, Efer, Eflags } from "../../isa/register-bits.ts";
 import { Segment, type SegmentIndex, State } from "../../isa/state.ts";
 import type { HostMachine } from "../../machine/host-machine.ts";
 import { endInterrupt, startInterruptController } from "../host-interrupt-lines.ts";

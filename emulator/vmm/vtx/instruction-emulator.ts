@@ -7,12 +7,12 @@
 import type { EventSource } from "../../cpu/interrupt-delivery.ts";
 import type { PortBus } from "../../cpu/port-io.ts";
 import { Internal } from "../../cpu/processor-state.ts";
-import { Eflags } from "../../cpu/register-bits.ts";
 import { PendingDebug } from "../../cpu/vmx/guest-checks.ts";
 import type { VmcsMemory } from "../../cpu/vmx/vmcs.ts";
 import { ExecutionEngine } from "../../engine/execution-engine.ts";
 import { ExitReason } from "../../engine/exit-reason.ts";
 import type { RecycledMemory } from "../../engine/physical-memory.ts";
+import { Eflags } from "../../isa/register-bits.ts";
 import { State } from "../../isa/state.ts";
 import type { HostMachine } from "../../machine/host-machine.ts";
 import type { GuestPhysicalMemory } from "../guest/guest-physical-memory.ts";

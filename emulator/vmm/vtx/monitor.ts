@@ -1,7 +1,6 @@
 // The VMM under VT-x: what it does at each VM exit, and how it goes back to the guest (SDM Vol. 3C Chapters 26 to 28).
 
 import { Internal } from "../../cpu/processor-state.ts";
-import { Cr0, Eflags } from "../../cpu/register-bits.ts";
 import { Secondary } from "../../cpu/vmx/controls.ts";
 import { ENTRY_FAILURE, ExitReasonNumber, exitReasonName } from "../../cpu/vmx/exit-reasons.ts";
 import { GuestActivity, Interruptibility, PendingDebug } from "../../cpu/vmx/guest-checks.ts";
@@ -9,6 +8,7 @@ import { VALID } from "../../cpu/vmx/interruption-information.ts";
 import type { VmcsMemory } from "../../cpu/vmx/vmcs.ts";
 import { Vmcs } from "../../cpu/vmx/vmcs-fields.ts";
 import { Vector } from "../../engine/fault.ts";
+import { Cr0, Eflags } from "../../isa/register-bits.ts";
 import type { HostMachine } from "../../machine/host-machine.ts";
 import type { PcDevices } from "../../machine/pc-devices.ts";
 import { MachineError } from "../../machine/virtual-machine.ts";

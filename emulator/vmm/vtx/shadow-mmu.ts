@@ -6,12 +6,12 @@
 
 import { inspectMappings, inspectWalk, physicalTables } from "../../cpu/page-walk-view.ts";
 import { Internal, type ProcessorState } from "../../cpu/processor-state.ts";
-import { Cr0, Cr4, Efer, Eflags } from "../../cpu/register-bits.ts";
 import { Primary } from "../../cpu/vmx/controls.ts";
 import type { VmcsMemory } from "../../cpu/vmx/vmcs.ts";
 import { Vmcs } from "../../cpu/vmx/vmcs-fields.ts";
 import { Vector } from "../../engine/fault.ts";
 import type { PhysicalMemory } from "../../engine/physical-memory.ts";
+import { Cr0, Cr4, Efer, Eflags } from "../../isa/register-bits.ts";
 import { State } from "../../isa/state.ts";
 import { MachineError, type Mapping, type Walk } from "../../machine/virtual-machine.ts";
 import { walkInSpace } from "../guest/guest-memory-view.ts";

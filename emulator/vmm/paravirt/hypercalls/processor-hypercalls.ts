@@ -1,8 +1,8 @@
 // The state of the vCPU: traps, callbacks, descriptor tables, stacks, segment bases, debug registers, IRET (xen.h, arch-x86/xen.h,
 // arch-x86/xen-x86_64.h, arch-x86/xen-x86_32.h, callback.h).
 
-import { Eflags } from "../../../cpu/register-bits.ts";
 import { Fault } from "../../../engine/fault.ts";
+import { Eflags } from "../../../isa/register-bits.ts";
 import { Segment } from "../../../isa/state.ts";
 import { type Callback, type Domain, failure } from "../domain.ts";
 import { isCanonicalAddress } from "../guest-msrs.ts";
