@@ -50,7 +50,10 @@ export class ProcessorCore {
 		const before = this.state.flagsRest;
 		this.flags.writeEflags(value, mask);
 		if (mask & value & Eflags.RF) this.state.setInternal(Internal.resumeFlagBoundary, this.retired() + 1);
-		if ((before ^ this.state.flagsRest) & (Eflags.AC | Eflags.VM)) this.state.updateMode();
+		const changed = before ^ this.state.flagsRest;
+		// Alignment is checked in user mode alone; for the supervisor AC says which pages it may use.
+		if (changed & Eflags.VM || (changed & Eflags.AC && this.state.cpl === 3)) this.state.updateMode();
+		else if (changed & Eflags.AC) this.tlb.updateContext();
 	}
 
 	/** Holds interrupts back until the instruction after this one has retired (SDM Vol. 3A §6.8.3; Vol. 2B, STI). */

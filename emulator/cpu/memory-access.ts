@@ -210,7 +210,9 @@ export class MemoryAccess {
 	private mayEnter(rights: number): boolean {
 		const { i32 } = this;
 		const user = i32[State.cpl >> 2] === 3;
-		if (rights & PageAccess.implicit || ((rights & PageAccess.user) !== 0) !== user) return false;
+		if (((rights & PageAccess.user) !== 0) !== user) return false;
+		// The processor's own accesses are not seen by every watch, and their rights to user pages are others (SDM Vol. 3A §4.6.1).
+		if (rights & PageAccess.implicit && (this.watches.length > 0 || this.paging.userPage)) return false;
 		if (user) return (i32[State.flagsRest >> 2]! & Eflags.AC) === 0 || (i32[State.cr0 >> 2]! & Cr0.AM) === 0;
 		// With EFLAGS.AC the context is another.
 		return !(this.paging.userPage && i32[State.cr4 >> 2]! & Cr4.SMAP && (i32[State.flagsRest >> 2]! & Eflags.AC) === 0);

@@ -10,6 +10,9 @@ import type { ProcessorState } from "./processor-state.ts";
 /** Access rights of every segment in virtual-8086 mode: present, DPL 3, data, writable, accessed (SDM Vol. 3C §26.3.1.2). */
 const VIRTUAL_8086_ACCESS = 0xf3;
 
+/** A present data segment whose accessed flag is set. */
+const LOADABLE_DATA = Access.P | Access.S | Access.accessed;
+
 export class Segmentation {
 	constructor(
 		private readonly state: ProcessorState,
@@ -110,6 +113,7 @@ export class Segmentation {
 			return;
 		}
 		const descriptor = this.read(selector);
+		if (this.isLoaded(segment, selector, descriptor)) return;
 		if (!descriptor.isReadable) throw selectorFault(Vector.generalProtection, selector);
 		if (!(descriptor.isCode && descriptor.isConforming)) {
 			const rpl = selector & 3;
@@ -117,6 +121,22 @@ export class Segmentation {
 		}
 		if (!descriptor.present) throw selectorFault(Vector.segmentNotPresent, selector);
 		this.commit(segment, selector, descriptor);
+	}
+
+	/** Whether a load would change nothing: kernels load the same segments over and over. */
+	private isLoaded(segment: SegmentIndex, selector: number, descriptor: Descriptor): boolean {
+		const { state } = this;
+		const { access } = descriptor;
+		return (
+			state.selector(segment) === selector &&
+			state.access(segment) === access &&
+			(access & LOADABLE_DATA) === LOADABLE_DATA &&
+			(access & Access.code) === 0 &&
+			((access >> Access.dplShift) & 3) >= Math.max(selector & 3, state.cpl) &&
+			state.baseLow(segment) === descriptor.baseLow &&
+			state.baseHigh(segment) === 0 &&
+			state.limit(segment) === descriptor.limit >>> 0
+		);
 	}
 
 	private loadStack(selector: number): void {

@@ -272,9 +272,8 @@ export class RegionEmitter implements RegionScope {
 			if (record === block.record && outcome !== "left") this.entries.push(this.current);
 			if (outcome !== "next") return;
 			if (this.form(record)?.row.options.endsBlock) {
-				// What the region takes for granted may have changed.
 				this.flags.store();
-				this.leave(end);
+				this.goOnBehind(end);
 				return;
 			}
 		}
@@ -286,6 +285,21 @@ export class RegionEmitter implements RegionScope {
 		const next = this.offset(end);
 		if (this.jump(next)) return;
 		f.store(8, Value.i32(0), this.ripBase.get.add(next), State.rip);
+		this.hop();
+	}
+
+	/** Behind an instruction that may have changed anything: mapping and privilege are looked at by the hop, what is taken for granted here. */
+	private goOnBehind(end: number): void {
+		const { f, physical } = this;
+		const { flatSegments, stackMaskShift } = this.assumptions;
+		if (physical.view.getUint16(end + Record.handler, true) !== PseudoHandler.continue) {
+			this.leave(end);
+			return;
+		}
+		const word = (offset: number) => f.load(i32, 4, Value.i32(0), offset);
+		const flat = word(State.flatSegments).and(flatSegments).ne(flatSegments);
+		f.if(word(State.stackMaskShift).ne(stackMaskShift).or(flat), () => this.leave(end));
+		f.store(8, Value.i32(0), this.ripBase.get.add(this.offset(end)), State.rip);
 		this.hop();
 	}
 
