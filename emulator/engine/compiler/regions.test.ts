@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { RAM_BASE, State } from "../../isa/state.ts";
+import { RAM_BASE, Segment, State, segmentSlot } from "../../isa/state.ts";
 import { ExitReason } from "../exit-reason.ts";
 import { Vector } from "../fault.ts";
 import { FlatProcessor } from "../flat-processor.ts";
@@ -91,6 +91,39 @@ describe("compiled regions", () => {
 		machine.engine.execute(256);
 		assert.equal(machine.physical.i32[EAX], 64 + 1);
 		assert.equal(machine.physical.i32[ECX], -63);
+	});
+
+	test("go on behind a load of DS, and not as if its segment still were flat", () => {
+		const slot = segmentSlot(Segment.ds);
+		let loads = 0;
+		const processor: FlatProcessor = new FlatProcessor(0x100000, MODE32, {
+			// Every third load is of a segment with a base.
+			moveToSegment: () => {
+				const { i32 } = processor.physical;
+				const based = ++loads % 3 === 0;
+				const bit = 1 << Segment.ds;
+				i32[slot >> 2] = based ? 0x4000 : 0;
+				i32[State.flatSegments >> 2] = based ? 0x3f3f & ~(bit * 0x101) : 0x3f3f;
+				return Outcome.next;
+			},
+		});
+		const { physical, engine } = processor;
+		physical.view.setInt32(RAM_BASE + 0x2000, 1, true);
+		physical.view.setInt32(RAM_BASE + 0x6000, 100, true);
+		// The slow path of this processor knows no bases: both pages have to be in the TLB.
+		for (const page of [2, 6]) processor.tlb.fill(page << 12, 0, page, true);
+		// mov ds, ax; add ecx, [2000h]; jmp back
+		physical.poke(CODE, new Uint8Array([0x8e, 0xd8, 0x03, 0x0d, 0x00, 0x20, 0, 0, 0xeb, 0xf6]));
+		restart(processor);
+		engine.execute(6);
+		engine.regions!.compilePage(CODE >> 12, MODE32);
+		restart(processor);
+		loads = 0;
+		const before = engine.tiers.compiled;
+		assert.equal(engine.execute(900), ExitReason.fuel);
+		assert.equal(loads, 300);
+		assert.equal(physical.i32[ECX], 200 * 1 + 100 * 100);
+		assert.ok(engine.tiers.compiled - before > 500, "most of it runs compiled");
 	});
 
 	test("stop at breakpoints that are set when they exist already", () => {
